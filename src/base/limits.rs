@@ -1,0 +1,56 @@
+//! Every bound of the daemon, named, with its reason. Nothing in the house queues, loops, retries
+//! or allocates without a constant from here (or a flag whose default is one).
+
+/// Unit of alignment for direct I/O and of an object's padding, bytes. The largest logical block
+/// size found on common devices; `O_DIRECT` needs offset, length and address aligned to it.
+pub const BLOCK_SIZE: usize = 4096;
+
+// ---- plan -----------------------------------------------------------------------------------
+
+/// Default chunk, bytes: one write SQE of an upload. 1 MiB at depth 8 reaches the disk's limit
+/// (docs/performance.md); smaller chunks cost CPU, larger ones cost memory per upload.
+pub const CHUNK_SIZE_DEFAULT: usize = 1 << 20;
+/// Smallest chunk accepted, bytes: one block.
+pub const CHUNK_SIZE_MIN: usize = BLOCK_SIZE;
+/// Largest chunk accepted, bytes. A slab of the default depth stays at 1 GiB.
+pub const CHUNK_SIZE_MAX: usize = 16 << 20;
+
+// ---- disk -----------------------------------------------------------------------------------
+
+/// Default in-flight file SQEs (reads and writes) per worker: the queue that stands in for the
+/// goroutine count of the older system.
+pub const QUEUE_DEPTH_DEFAULT: usize = 64;
+/// Largest queue depth accepted; a worker's slab grows with it.
+pub const QUEUE_DEPTH_MAX: usize = 1024;
+/// Syncs in flight per worker. Measured: 16 concurrent write+fdatasync+dirsync reach 3.3 times
+/// the rate of one, 64 fall back to 1.2 times.
+pub const SYNCS_IN_FLIGHT_MAX: usize = 8;
+/// Other metadata operations (open, link, stat, ...) in flight per worker; each may occupy a
+/// kernel worker thread.
+pub const METADATA_IN_FLIGHT_MAX: usize = 32;
+/// Download buffer, bytes: one read SQE. 256 KiB stays in the L2 cache between the copy from the
+/// page cache and the copy to the socket.
+pub const READ_SIZE: usize = 256 << 10;
+
+// ---- store ----------------------------------------------------------------------------------
+
+/// Hash block, bytes, until an object has more than [`HASH_BLOCKS_MAX`] of them; doubled then.
+pub const HASH_BLOCK_SIZE_MIN: u64 = 1 << 20;
+/// Most chaining values in one seal: 2 MiB of them.
+pub const HASH_BLOCKS_MAX: usize = 65_536;
+
+// ---- worker ---------------------------------------------------------------------------------
+
+/// Connections one worker holds; further ones wait in the listener's backlog.
+pub const CONNECTIONS_PER_WORKER_MAX: usize = 10_000;
+
+// ---- http -----------------------------------------------------------------------------------
+
+/// Longest file name kept, bytes of UTF-8: the limit of every common filesystem (`NAME_MAX`).
+pub const NAME_SIZE_MAX: usize = 255;
+/// Longest file ID accepted, bytes.
+pub const FILE_ID_SIZE_MAX: usize = 1024;
+
+const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
+const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
+const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);

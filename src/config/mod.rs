@@ -1,0 +1,1 @@
+//! Flags and environment to one Options per part. Floor 5.

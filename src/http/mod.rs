@@ -1,0 +1,1 @@
+//! The daemon's face: routes, handlers, bodies, errors. Floor 4.

@@ -1,0 +1,1 @@
+//! File IDs; pure. Floor 1.

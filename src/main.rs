@@ -1,0 +1,3 @@
+//! The `ringhold` binary: parse, dispatch, exit code.
+
+fn main() {}

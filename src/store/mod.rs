@@ -1,0 +1,1 @@
+//! Objects: write, seal, publish, read, recover. Floor 3.

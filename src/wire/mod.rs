@@ -1,0 +1,1 @@
+//! Codecs shared by both ends; pure. Floor 1.

@@ -1,0 +1,1 @@
+//! Threads, pinning, listeners, hand-over, drain. Floor 3.
