@@ -28,6 +28,11 @@ pub const SYNCS_IN_FLIGHT_MAX: usize = 8;
 /// Other metadata operations (open, link, stat, ...) in flight per worker; each may occupy a
 /// kernel worker thread.
 pub const METADATA_IN_FLIGHT_MAX: usize = 32;
+/// Directories one worker keeps open for syncing and for `--public`: the 256 of the store, the
+/// staging directory, the public one, and room to spare. The whole set is dropped when it is full.
+pub const DIRECTORIES_OPEN_MAX: usize = 300;
+/// Resubmissions of one transfer that keeps coming back short or interrupted.
+pub const TRANSFER_RETRIES_MAX: usize = 64;
 /// Download buffer, bytes: one read SQE. 256 KiB stays in the L2 cache between the copy from the
 /// page cache and the copy to the socket.
 pub const READ_SIZE: usize = 256 << 10;
@@ -38,6 +43,32 @@ pub const READ_SIZE: usize = 256 << 10;
 pub const HASH_BLOCK_SIZE_MIN: u64 = 1 << 20;
 /// Most chaining values in one seal: 2 MiB of them.
 pub const HASH_BLOCKS_MAX: usize = 65_536;
+/// Chunks of one upload in flight. Eight of 1 MiB reach the disk's limit.
+pub const WRITES_PER_UPLOAD_MAX: usize = 8;
+/// Files from this size on (seal included) bypass the page cache; smaller ones profit from it.
+pub const DIRECT_SIZE_MIN: u64 = 256 << 10;
+/// Upload requests named and synced together.
+pub const PUBLISH_BATCH_MAX: usize = 256;
+/// First read of an object, from its end, bytes: a small object whole, or the seal of one of up to
+/// 2,000 hash blocks.
+pub const OPEN_READ_SIZE: usize = 72 << 10;
+/// Reads of one download in flight.
+pub const READS_AHEAD_MAX: usize = 4;
+/// Bytes of buffers that one download has handed to its socket and that were not sent yet; one
+/// more frame may go beyond.
+pub const FRAME_BYTES_OUTSTANDING_MAX: usize = 2 * READ_SIZE;
+/// Buffer of a download that got none from the slab, bytes: its share of the memory contract.
+pub const HEAP_READ_SIZE: usize = 64 << 10;
+/// Longest media type kept, bytes.
+pub const CONTENT_TYPE_SIZE_MAX: usize = 255;
+/// Largest object the hot cache keeps, bytes: with its seal it fits the first read.
+pub const CACHE_OBJECT_SIZE_MAX: usize = 64 << 10;
+/// The hot cache, bytes, all workers together: part of the 32 MiB of the memory contract.
+pub const CACHE_SIZE: usize = 8 << 20;
+/// What one object in the cache costs beside its bytes.
+pub const CACHE_ENTRY_OVERHEAD: usize = 512;
+/// Locks of the hot cache, so that workers seldom meet.
+pub const CACHE_SHARDS: usize = 16;
 
 // ---- worker ---------------------------------------------------------------------------------
 
@@ -54,3 +85,4 @@ pub const FILE_ID_SIZE_MAX: usize = 1024;
 const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
+const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
