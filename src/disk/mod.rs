@@ -6,9 +6,11 @@ mod error;
 mod file;
 mod gate;
 mod slab;
+mod syscall;
 
 pub use contract::{Disk, EngineKind, EngineReport, Op, Stat, Transfer};
 pub use error::{DiskError, DiskErrorKind, DiskResult};
 pub use file::File;
 pub use gate::{Gate, Permit};
 pub use slab::{Lease, Pool, Slab, SlabOptions};
+pub use syscall::TEMPORARY_PREFIX;
