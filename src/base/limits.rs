@@ -36,6 +36,13 @@ pub const TRANSFER_RETRIES_MAX: usize = 64;
 /// Download buffer, bytes: one read SQE. 256 KiB stays in the L2 cache between the copy from the
 /// page cache and the copy to the socket.
 pub const READ_SIZE: usize = 256 << 10;
+/// Tries to resolve a stranger's path when renames race with it (`openat2` answers `EAGAIN`).
+pub const RESOLVE_TRIES_MAX: usize = 16;
+/// Threads per worker of the `threads` engine. More than the syncs that pay off at once, so that
+/// syncs leave room for transfers; 16 blocking writers of 1 MiB saturate a disk.
+pub const DISK_THREADS_MAX: usize = 16;
+/// Stack of such a thread, bytes: it makes kernel calls and lists directories, nothing deep.
+pub const DISK_THREAD_STACK_SIZE: usize = 256 << 10;
 
 // ---- store ----------------------------------------------------------------------------------
 
@@ -86,3 +93,4 @@ const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
+const _: () = assert!(SYNCS_IN_FLIGHT_MAX < DISK_THREADS_MAX);

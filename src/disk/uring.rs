@@ -14,11 +14,11 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::CString;
+use std::fs;
 use std::io;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -183,12 +183,11 @@ impl UringDisk {
         &self,
         name: &'static str,
         file: &File,
-        call: impl FnOnce(RawFd) -> io::Result<T> + Send + 'static,
+        call: impl FnOnce(&fs::File) -> io::Result<T> + Send + 'static,
     ) -> Op<DiskResult<T>> {
         let file = file.clone();
         self.blocking(name, move || {
-            let fd = file.raw_fd().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
-            call(fd)
+            call(file.os().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?)
         })
     }
 
@@ -248,8 +247,8 @@ impl Disk for UringDisk {
         Box::pin(async move {
             match unnamed.await {
                 Ok(fd) => Ok(File::from_fd(fd)),
-                Err(error) if syscall::lacks_tmpfile(error.errno()) => {
-                    this.blocking(NAME, move || syscall::create_temporary(&staging))
+                Err(error) if syscall::lacks_unnamed(error.io()) => {
+                    this.blocking(NAME, move || syscall::open_temporary(&staging))
                         .await
                         .map(|(fd, name)| File::from_fd_named(fd, name))
                 }
@@ -289,18 +288,17 @@ impl Disk for UringDisk {
 
     fn stat(&self, file: &File) -> Op<DiskResult<Stat>> {
         const NAME: &str = "stat";
-        let fd = match descriptor(NAME, file) {
-            Ok(fd) => fd,
+        let file = match os(NAME, file) {
+            Ok(file) => file,
             Err(error) => return ready(Err(error)),
         };
         // `fstat` of an open file reads the inode in memory: no disk, no wait, no reason for an SQE.
-        ready(syscall::stat(fd).map_err(|error| DiskError::new(NAME, error)))
+        ready(syscall::stat(file).map_err(|error| DiskError::new(NAME, error)))
     }
 
     fn set_direct(&self, file: &File, direct: bool) -> DiskResult<bool> {
         const NAME: &str = "set direct I/O";
-        let fd = descriptor(NAME, file)?;
-        syscall::set_direct(fd, direct).map_err(|error| DiskError::new(NAME, error))
+        syscall::set_direct(os(NAME, file)?, direct).map_err(|error| DiskError::new(NAME, error))
     }
 
     fn write(&self, file: &File, lease: Lease, span: Range<usize>, offset: u64) -> Op<Transfer> {
@@ -344,7 +342,7 @@ impl Disk for UringDisk {
     }
 
     fn truncate(&self, file: &File, len: u64) -> Op<DiskResult<()>> {
-        self.on_file("truncate", file, move |fd| syscall::truncate(fd, len))
+        self.on_file("truncate", file, move |file| syscall::truncate(file, len))
     }
 
     fn sync_data(&self, file: &File) -> Op<DiskResult<()>> {
@@ -356,7 +354,7 @@ impl Disk for UringDisk {
         let (source, target) = match (descriptor(NAME, file), c_path(path)) {
             (Ok(fd), Ok(target)) => match file.temporary() {
                 Some(name) => (c_path(&name), target),
-                None => (c_path(Path::new(&format!("/proc/self/fd/{fd}"))), target),
+                None => (Ok(syscall::raw::descriptor_path(&fd)), target),
             },
             (Err(error), _) | (_, Err(error)) => return ready(Err(error)),
         };
@@ -459,9 +457,12 @@ fn descriptor(name: &'static str, file: &File) -> DiskResult<RawFd> {
     file.raw_fd().ok_or_else(|| DiskError::from_errno(name, libc::EBADF))
 }
 
+fn os<'a>(name: &'static str, file: &'a File) -> DiskResult<&'a fs::File> {
+    file.os().ok_or_else(|| DiskError::from_errno(name, libc::EBADF))
+}
+
 fn c_path(path: &Path) -> DiskResult<CString> {
-    let bytes = path.as_os_str().as_bytes();
-    CString::new(bytes).map_err(|_zero| DiskError::from_errno("open", libc::ENOENT))
+    syscall::raw::c_path(path).map_err(|error| DiskError::new("open", error))
 }
 
 fn owned(fd: i32) -> OwnedFd {
