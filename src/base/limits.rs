@@ -14,6 +14,27 @@ pub const CHUNK_SIZE_DEFAULT: usize = 1 << 20;
 pub const CHUNK_SIZE_MIN: usize = BLOCK_SIZE;
 /// Largest chunk accepted, bytes. A slab of the default depth stays at 1 GiB.
 pub const CHUNK_SIZE_MAX: usize = 16 << 20;
+/// Largest object planned for, bytes: the largest offset the kernel takes (`loff_t` is signed).
+/// Twice this still fits in a `u64`, so a sum of two checked positions cannot wrap.
+pub const OBJECT_SIZE_MAX: u64 = i64::MAX as u64;
+/// First preallocation, bytes. A smaller upload has one or two extents anyway, and none is
+/// preallocated for it: `fallocate` and the cut at the end would cost more than they save.
+pub const PREALLOCATION_STEP_MIN: u64 = 8 << 20;
+/// Largest preallocation, bytes: at 4 GB/s one `fallocate` every 16 ms.
+pub const PREALLOCATION_STEP_MAX: u64 = 64 << 20;
+/// Furthest that preallocation runs ahead of the bytes received: what one upload whose peer
+/// went silent can hold of the disk. Two steps, so that the next one is under way while the last
+/// one is written.
+pub const PREALLOCATION_AHEAD_MAX: u64 = 2 * PREALLOCATION_STEP_MAX;
+
+// ---- id -------------------------------------------------------------------------------------
+
+/// Shortest secret accepted, bytes: 128 bits, the strength of the SipHash-2-4 keys made from
+/// it.
+pub const SECRET_SIZE_MIN: usize = 16;
+/// Most previous secrets kept for old IDs. An ID is tried against those with its fingerprint,
+/// so this bounds what a stranger's ID can cost.
+pub const SECRETS_PREVIOUS_MAX: usize = 64;
 
 // ---- disk -----------------------------------------------------------------------------------
 
@@ -94,3 +115,5 @@ const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
 const _: () = assert!(SYNCS_IN_FLIGHT_MAX < DISK_THREADS_MAX);
+const _: () = assert!(PREALLOCATION_STEP_MIN.is_multiple_of(BLOCK_SIZE as u64));
+const _: () = assert!(PREALLOCATION_STEP_MIN <= PREALLOCATION_STEP_MAX);
