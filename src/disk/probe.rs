@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use io_uring::{IoUring, Probe, opcode};
 
-use super::{Disk, EngineKind, Slab, ThreadsDisk, UringDisk};
+use super::{Disk, EngineKind, Slab, UringDisk};
 
 /// Which engine the operator wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Chosen {
     pub fn open(&self, slab: Slab, queue_depth: usize) -> Rc<dyn Disk> {
         match self.ring {
             Some(_) => Rc::new(UringDisk::new(slab, queue_depth)),
-            None => Rc::new(ThreadsDisk::new(slab, queue_depth)),
+            None => unimplemented!(),
         }
     }
 }
@@ -180,14 +180,14 @@ fn explain(error: &io::Error) -> RingRefused {
             "the locked-memory limit has no room for a ring",
             "raise it (ulimit -l, LimitMEMLOCK=, docker --ulimit memlock=-1)",
         ),
-        (Some(libc::EMFILE | libc::ENFILE), _) => (
-            "EMFILE",
-            "no file descriptor is left",
-            "raise the limit (ulimit -n, LimitNOFILE=)",
-        ),
+        (Some(libc::EMFILE | libc::ENFILE), _) => {
+            ("EMFILE", "no file descriptor is left", "raise the limit (ulimit -n, LimitNOFILE=)")
+        }
         _ => ("error", "the kernel refused a ring", "see the errno, or choose --engine threads"),
     };
-    let reason = format!("io_uring does not work here: {name} ({error}). Likely cause: {cause}. Remedy: {remedy}");
+    let reason = format!(
+        "io_uring does not work here: {name} ({error}). Likely cause: {cause}. Remedy: {remedy}"
+    );
     RingRefused { reason }
 }
 

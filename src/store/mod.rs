@@ -11,6 +11,8 @@ mod receiving;
 mod seal;
 mod stored;
 mod volume;
+#[cfg(test)]
+mod smoke;
 
 pub use cache::HotCache;
 pub use error::{StoreError, StoreErrorKind, StoreResult};

@@ -56,7 +56,7 @@ pub struct Frame(Storage);
 
 enum Storage {
     Memory(Bytes),
-    Lease { lease: Lease, start: usize, end: usize, held: Held },
+    Lease { lease: Lease, start: usize, end: usize, _held: Held },
 }
 
 /// Counts one frame's buffer in its reader's window.
@@ -169,7 +169,7 @@ impl FileReader {
                 lease
             };
             let held = Held::new(window, lease.len());
-            Ok(Frame(Storage::Lease { lease, start: 0, end: size, held }))
+            Ok(Frame(Storage::Lease { lease, start: 0, end: size, _held: held }))
         })
     }
 }

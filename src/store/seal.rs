@@ -75,7 +75,7 @@ pub struct Tail {
 impl Seal {
     /// Around a finished hash.
     pub fn new(name: String, content_type: String, size_bytes: u64, hash: ObjectHash) -> Seal {
-        let now = clock::unix_ms(SystemTime::now());
+        let now = clock::to_unix_ms(SystemTime::now());
         Seal {
             size_bytes,
             created: clock::from_unix_ms(now),
@@ -94,14 +94,14 @@ impl Seal {
         assert!(self.block_hashes.len() <= HASH_BLOCKS_MAX, "the hasher doubles its blocks");
         let texts = HEADER_SIZE + self.content_type.len() + self.name.len();
         let values = self.block_hashes.len() * VALUE_SIZE;
-        let size = (texts.next_multiple_of(VALUE_SIZE) + values + TAIL_SIZE)
-            .next_multiple_of(BLOCK_SIZE);
+        let size =
+            (texts.next_multiple_of(VALUE_SIZE) + values + TAIL_SIZE).next_multiple_of(BLOCK_SIZE);
         let mut out = Vec::with_capacity(size);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&length32(self.block_hashes.len()));
         out.extend_from_slice(&self.size_bytes.to_le_bytes());
-        out.extend_from_slice(&clock::unix_ms(self.created).to_le_bytes());
+        out.extend_from_slice(&clock::to_unix_ms(self.created).to_le_bytes());
         out.extend_from_slice(&self.block_size_bytes.to_le_bytes());
         out.extend_from_slice(&length32(self.content_type.len()));
         out.extend_from_slice(&length32(self.name.len()));
