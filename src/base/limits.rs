@@ -102,6 +102,29 @@ pub const CACHE_SHARDS: usize = 16;
 
 /// Connections one worker holds; further ones wait in the listener's backlog.
 pub const CONNECTIONS_PER_WORKER_MAX: usize = 10_000;
+/// Most workers: more threads than the largest common machine has cores help nobody.
+pub const WORKERS_MAX: usize = 512;
+/// Connections that wait to be accepted, per listener; the kernel cuts it to `somaxconn`.
+pub const LISTEN_BACKLOG: i32 = 1024;
+/// Pause after an accept that failed, milliseconds. Out of descriptors, the next one fails too
+/// until a connection ends; ten tries a second are no load.
+pub const ACCEPT_RETRY_MS: u64 = 100;
+/// Most bytes of one read from a socket, unless it holds a permit to read large. hyper's buffer
+/// is twice that and two may be filled (`worker/socket.rs`): 64 KiB touched per connection.
+pub const SOCKET_READ_SIZE_SMALL: usize = 32 << 10;
+/// Most bytes of one read with a permit, and so the read buffer hyper may have (its
+/// `max_buf_size`).
+pub const SOCKET_READ_SIZE_LARGE: usize = 1 << 20;
+/// By how many the full small reads outnumber the others before a connection asks for a permit:
+/// about 200 KiB that were there when they were asked for (hyper's first reads are of 8 KiB). Not
+/// in a row: a fresh socket's receive buffer holds four, then the sender has its turn.
+pub const FULL_READS_BEFORE_LARGE: usize = 8;
+/// Connections that may read large at once, all workers together: 8 x 2 MiB of the 32 MiB that
+/// the daemon has besides slabs and connections.
+pub const LARGE_READS_MAX: usize = 8;
+/// The same for one worker: four streams saturate a core. A machine with more workers than
+/// [`LARGE_READS_MAX`] has one each, 2 MiB beside a slab of at least 64.
+pub const LARGE_READS_PER_WORKER_MAX: usize = 4;
 
 // ---- http -----------------------------------------------------------------------------------
 
@@ -111,6 +134,8 @@ pub const NAME_SIZE_MAX: usize = 255;
 pub const FILE_ID_SIZE_MAX: usize = 1024;
 
 const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
+const _: () = assert!(SOCKET_READ_SIZE_SMALL < SOCKET_READ_SIZE_LARGE);
+const _: () = assert!(LARGE_READS_PER_WORKER_MAX <= LARGE_READS_MAX);
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
