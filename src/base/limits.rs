@@ -133,6 +133,14 @@ pub const NAME_SIZE_MAX: usize = 255;
 /// Longest file ID accepted, bytes.
 pub const FILE_ID_SIZE_MAX: usize = 1024;
 
+// ---- config ---------------------------------------------------------------------------------
+
+/// Random bytes of a secret made at start; written as twice as many hex digits. 256 bits, as much
+/// as the keys derived from it.
+pub const SECRET_SIZE_NEW: usize = 32;
+/// Largest secret file, bytes: a key in any encoding, and not a file given by mistake.
+pub const SECRET_FILE_SIZE_MAX: u64 = 4096;
+
 const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(SOCKET_READ_SIZE_SMALL < SOCKET_READ_SIZE_LARGE);
 const _: () = assert!(LARGE_READS_PER_WORKER_MAX <= LARGE_READS_MAX);
