@@ -9,10 +9,10 @@ mod publisher;
 mod reader;
 mod receiving;
 mod seal;
-mod stored;
-mod volume;
 #[cfg(test)]
 mod smoke;
+mod stored;
+mod volume;
 
 pub use cache::HotCache;
 pub use error::{StoreError, StoreErrorKind, StoreResult};
