@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use super::balance::{Balance, Claim};
 use super::socket::ReadBudget;
@@ -108,7 +108,7 @@ impl Reception {
         };
         if tokio::time::timeout(grace, ended).await.is_err() {
             let connections = self.tasks.len();
-            warn!(connections, "the grace time is over: cutting off what still runs");
+            info!(connections, "the grace time is over: cutting off what still runs");
             self.tasks.shutdown().await;
         }
     }

@@ -5,7 +5,7 @@ use std::io;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{Pool, WorkerFailed};
 
@@ -49,10 +49,7 @@ impl Signals {
             }
             tokio::select! {
                 () = pool.ended() => Ending::Drained,
-                name = next(&mut self.terminate, &mut self.interrupt) => {
-                    warn!(signal = name, "stopping at once");
-                    Ending::CutShort
-                }
+                _ = next(&mut self.terminate, &mut self.interrupt) => Ending::CutShort,
             }
         });
         match ending {
