@@ -9,9 +9,9 @@ mod publisher;
 mod reader;
 mod receiving;
 mod seal;
-#[cfg(test)]
-mod smoke;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod volume;
 
 pub use cache::HotCache;
