@@ -132,6 +132,53 @@ pub const LARGE_READS_PER_WORKER_MAX: usize = 4;
 pub const NAME_SIZE_MAX: usize = 255;
 /// Longest file ID accepted, bytes.
 pub const FILE_ID_SIZE_MAX: usize = 1024;
+/// Longest content type kept with an object, bytes.
+pub const CONTENT_TYPE_SIZE_MAX: usize = 255;
+/// Ranges read in one `Range` header; a longer list is ignored. Players and download managers ask
+/// for a handful, and each one costs a part with a header of its own.
+pub const RANGES_MAX: usize = 64;
+/// Request head (request line and headers), bytes. Browsers stay below 8 KiB, cookies included.
+pub const HEAD_SIZE_MAX: usize = 16 << 10;
+/// Time a client has for sending a request head from its first byte on, or from connecting,
+/// seconds.
+pub const HEAD_TIMEOUT_S: u64 = 10;
+/// Time a connection may stay open between two requests, seconds.
+pub const KEEP_ALIVE_TIMEOUT_S: u64 = 60;
+/// Most that hyper reads in one call and holds for writing, bytes. Large reads are what makes
+/// uploads fast; the socket adapter bounds how many connections read large at once.
+pub const CONNECTION_BUFFER_SIZE_MAX: usize = 2 << 20;
+/// Time without a byte from the client after which a body is given up, seconds.
+pub const BODY_IDLE_TIMEOUT_S: u64 = 30;
+/// Time without room in the client's socket after which an answer is given up, seconds. Until
+/// then the answer holds read buffers.
+pub const SEND_IDLE_TIMEOUT_S: u64 = 30;
+/// Waiting for a client that is free of any rate, seconds: a pause on a mobile network.
+pub const BODY_RATE_GRACE_S: u64 = 30;
+/// Slowest average rate of a body over the time spent waiting for it, bytes per second. A tenth
+/// of GPRS; below it is no network, but somebody who holds connections.
+pub const BODY_RATE_MIN: u64 = 512;
+/// Waiting for a client after which an upload gives its buffer back, milliseconds. Longer than the
+/// pauses inside a fast transfer, shorter than a round trip around the world.
+pub const PARK_AFTER_MS: u64 = 20;
+/// Parts in one upload request.
+pub const PARTS_MAX: usize = 1_000;
+/// Headers of one part, bytes.
+pub const PART_HEAD_SIZE_MAX: usize = 8 << 10;
+/// Longest multipart boundary, bytes (RFC 2046, section 5.1.1).
+pub const BOUNDARY_SIZE_MAX: usize = 70;
+/// Text before the first boundary of a multipart document, and blank lines between two, bytes.
+pub const PREAMBLE_SIZE_MAX: usize = 8 << 10;
+/// A form field that is not a file, bytes.
+pub const FIELD_SIZE_MAX: usize = 64 << 10;
+/// A JSON or urlencoded request, bytes.
+pub const DOCUMENT_SIZE_MAX: usize = 64 << 10;
+/// Body read and thrown away after a refusal, bytes: a client that is still sending must reach
+/// the end of what it has in flight before it reads the answer (RFC 9112, section 9.6).
+pub const LINGER_SIZE_MAX: u64 = 64 << 20;
+/// Time spent on that, seconds.
+pub const LINGER_TIMEOUT_S: u64 = 5;
+/// Hash values written into one frame of a manifest: 64 KiB of text.
+pub const MANIFEST_HASHES_PER_FRAME: usize = 1_000;
 
 // ---- config ---------------------------------------------------------------------------------
 
