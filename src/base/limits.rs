@@ -112,8 +112,8 @@ pub const ACCEPT_RETRY_MS: u64 = 100;
 /// Most bytes of one read from a socket, unless it holds a permit to read large. hyper's buffer
 /// is twice that and two may be filled (`worker/socket.rs`): 64 KiB touched per connection.
 pub const SOCKET_READ_SIZE_SMALL: usize = 32 << 10;
-/// Most bytes of one read with a permit, and so the read buffer hyper may have (its
-/// `max_buf_size`).
+/// Most bytes of one read with a permit; hyper's buffer is at most [`CONNECTION_BUFFER_SIZE_MAX`],
+/// of which a read touches this much.
 pub const SOCKET_READ_SIZE_LARGE: usize = 1 << 20;
 /// By how many the full small reads outnumber the others before a connection asks for a permit:
 /// about 200 KiB that were there when they were asked for (hyper's first reads are of 8 KiB). Not
@@ -132,8 +132,6 @@ pub const LARGE_READS_PER_WORKER_MAX: usize = 4;
 pub const NAME_SIZE_MAX: usize = 255;
 /// Longest file ID accepted, bytes.
 pub const FILE_ID_SIZE_MAX: usize = 1024;
-/// Longest content type kept with an object, bytes.
-pub const CONTENT_TYPE_SIZE_MAX: usize = 255;
 /// Ranges read in one `Range` header; a longer list is ignored. Players and download managers ask
 /// for a handful, and each one costs a part with a header of its own.
 pub const RANGES_MAX: usize = 64;
@@ -190,6 +188,7 @@ pub const SECRET_FILE_SIZE_MAX: u64 = 4096;
 
 const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(SOCKET_READ_SIZE_SMALL < SOCKET_READ_SIZE_LARGE);
+const _: () = assert!(SOCKET_READ_SIZE_LARGE <= CONNECTION_BUFFER_SIZE_MAX);
 const _: () = assert!(LARGE_READS_PER_WORKER_MAX <= LARGE_READS_MAX);
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
