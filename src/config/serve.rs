@@ -12,6 +12,7 @@ use crate::base::cores::default_worker_count;
 use crate::base::limits::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, QUEUE_DEPTH_MAX, WORKERS_MAX};
 use crate::base::units::ByteSize;
 use crate::disk::EngineChoice;
+use crate::http::HttpOptions;
 use crate::store::{Durability, StoreOptions};
 
 /// The resolved options of `serve`.
@@ -31,10 +32,8 @@ pub struct ServeOptions {
     pub chunk_size: usize,
     /// The store's part.
     pub store: StoreOptions,
-    /// Directory of public files.
-    pub public: Option<PathBuf>,
-    /// Largest upload, bytes; `None` for no bound but the volume.
-    pub upload_size_max: Option<u64>,
+    /// The face's part.
+    pub http: HttpOptions,
 }
 
 impl ServeOptions {
@@ -57,8 +56,10 @@ impl ServeOptions {
                 durability: durability(arguments.durability),
                 min_free: arguments.min_free.0,
             },
-            public: public(arguments.public)?,
-            upload_size_max: arguments.max_upload_size.map(|size| size.0),
+            http: HttpOptions {
+                max_upload_size_bytes: arguments.max_upload_size.map(|size| size.0),
+                public: public(arguments.public)?,
+            },
         })
     }
 }
@@ -152,7 +153,7 @@ mod tests {
         assert_eq!(options.chunk_size, CHUNK_SIZE_DEFAULT);
         assert_eq!(options.store.root, PathBuf::from("./files"));
         assert_eq!(options.store.min_free, 256 << 20);
-        assert_eq!((options.public, options.upload_size_max), (None, None));
+        assert_eq!((options.http.public, options.http.max_upload_size_bytes), (None, None));
     }
 
     #[test]
