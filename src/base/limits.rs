@@ -49,9 +49,21 @@ pub const SYNCS_IN_FLIGHT_MAX: usize = 8;
 /// Other metadata operations (open, link, stat, ...) in flight per worker; each may occupy a
 /// kernel worker thread.
 pub const METADATA_IN_FLIGHT_MAX: usize = 32;
+/// Directories one worker keeps open for syncing and for `--public`: the 256 of the store, the
+/// staging directory, the public one, and room to spare. The whole set is dropped when it is full.
+pub const DIRECTORIES_OPEN_MAX: usize = 300;
+/// Resubmissions of one transfer that keeps coming back short or interrupted.
+pub const TRANSFER_RETRIES_MAX: usize = 64;
 /// Download buffer, bytes: one read SQE. 256 KiB stays in the L2 cache between the copy from the
 /// page cache and the copy to the socket.
 pub const READ_SIZE: usize = 256 << 10;
+/// Tries to resolve a stranger's path when renames race with it (`openat2` answers `EAGAIN`).
+pub const RESOLVE_TRIES_MAX: usize = 16;
+/// Threads per worker of the `threads` engine. More than the syncs that pay off at once, so that
+/// syncs leave room for transfers; 16 blocking writers of 1 MiB saturate a disk.
+pub const DISK_THREADS_MAX: usize = 16;
+/// Stack of such a thread, bytes: it makes kernel calls and lists directories, nothing deep.
+pub const DISK_THREAD_STACK_SIZE: usize = 256 << 10;
 
 // ---- store ----------------------------------------------------------------------------------
 
@@ -59,11 +71,60 @@ pub const READ_SIZE: usize = 256 << 10;
 pub const HASH_BLOCK_SIZE_MIN: u64 = 1 << 20;
 /// Most chaining values in one seal: 2 MiB of them.
 pub const HASH_BLOCKS_MAX: usize = 65_536;
+/// Chunks of one upload in flight. Eight of 1 MiB reach the disk's limit.
+pub const WRITES_PER_UPLOAD_MAX: usize = 8;
+/// Files from this size on (seal included) bypass the page cache; smaller ones profit from it.
+pub const DIRECT_SIZE_MIN: u64 = 256 << 10;
+/// Upload requests named and synced together.
+pub const PUBLISH_BATCH_MAX: usize = 256;
+/// First read of an object, from its end, bytes: a small object whole, or the seal of one of up to
+/// 2,000 hash blocks.
+pub const OPEN_READ_SIZE: usize = 72 << 10;
+/// Reads of one download in flight.
+pub const READS_AHEAD_MAX: usize = 4;
+/// Bytes of buffers that one download has handed to its socket and that were not sent yet; one
+/// more frame may go beyond.
+pub const FRAME_BYTES_OUTSTANDING_MAX: usize = 2 * READ_SIZE;
+/// Buffer of a download that got none from the slab, bytes: its share of the memory contract.
+pub const HEAP_READ_SIZE: usize = 64 << 10;
+/// Longest media type kept, bytes.
+pub const CONTENT_TYPE_SIZE_MAX: usize = 255;
+/// Largest object the hot cache keeps, bytes: with its seal it fits the first read.
+pub const CACHE_OBJECT_SIZE_MAX: usize = 64 << 10;
+/// The hot cache, bytes, all workers together: part of the 32 MiB of the memory contract.
+pub const CACHE_SIZE: usize = 8 << 20;
+/// What one object in the cache costs beside its bytes.
+pub const CACHE_ENTRY_OVERHEAD: usize = 512;
+/// Locks of the hot cache, so that workers seldom meet.
+pub const CACHE_SHARDS: usize = 16;
 
 // ---- worker ---------------------------------------------------------------------------------
 
 /// Connections one worker holds; further ones wait in the listener's backlog.
 pub const CONNECTIONS_PER_WORKER_MAX: usize = 10_000;
+/// Most workers: more threads than the largest common machine has cores help nobody.
+pub const WORKERS_MAX: usize = 512;
+/// Connections that wait to be accepted, per listener; the kernel cuts it to `somaxconn`.
+pub const LISTEN_BACKLOG: i32 = 1024;
+/// Pause after an accept that failed, milliseconds. Out of descriptors, the next one fails too
+/// until a connection ends; ten tries a second are no load.
+pub const ACCEPT_RETRY_MS: u64 = 100;
+/// Most bytes of one read from a socket, unless it holds a permit to read large. hyper's buffer
+/// is twice that and two may be filled (`worker/socket.rs`): 64 KiB touched per connection.
+pub const SOCKET_READ_SIZE_SMALL: usize = 32 << 10;
+/// Most bytes of one read with a permit; hyper's buffer is at most [`CONNECTION_BUFFER_SIZE_MAX`],
+/// of which a read touches this much.
+pub const SOCKET_READ_SIZE_LARGE: usize = 1 << 20;
+/// By how many the full small reads outnumber the others before a connection asks for a permit:
+/// about 200 KiB that were there when they were asked for (hyper's first reads are of 8 KiB). Not
+/// in a row: a fresh socket's receive buffer holds four, then the sender has its turn.
+pub const FULL_READS_BEFORE_LARGE: usize = 8;
+/// Connections that may read large at once, all workers together: 8 x 2 MiB of the 32 MiB that
+/// the daemon has besides slabs and connections.
+pub const LARGE_READS_MAX: usize = 8;
+/// The same for one worker: four streams saturate a core. A machine with more workers than
+/// [`LARGE_READS_MAX`] has one each, 2 MiB beside a slab of at least 64.
+pub const LARGE_READS_PER_WORKER_MAX: usize = 4;
 
 // ---- http -----------------------------------------------------------------------------------
 
@@ -71,8 +132,6 @@ pub const CONNECTIONS_PER_WORKER_MAX: usize = 10_000;
 pub const NAME_SIZE_MAX: usize = 255;
 /// Longest file ID accepted, bytes.
 pub const FILE_ID_SIZE_MAX: usize = 1024;
-/// Longest content type kept with an object, bytes.
-pub const CONTENT_TYPE_SIZE_MAX: usize = 255;
 /// Ranges read in one `Range` header; a longer list is ignored. Players and download managers ask
 /// for a handful, and each one costs a part with a header of its own.
 pub const RANGES_MAX: usize = 64;
@@ -119,8 +178,21 @@ pub const LINGER_TIMEOUT_S: u64 = 5;
 /// Hash values written into one frame of a manifest: 64 KiB of text.
 pub const MANIFEST_HASHES_PER_FRAME: usize = 1_000;
 
+// ---- config ---------------------------------------------------------------------------------
+
+/// Random bytes of a secret made at start; written as twice as many hex digits. 256 bits, as much
+/// as the keys derived from it.
+pub const SECRET_SIZE_NEW: usize = 32;
+/// Largest secret file, bytes: a key in any encoding, and not a file given by mistake.
+pub const SECRET_FILE_SIZE_MAX: u64 = 4096;
+
 const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
+const _: () = assert!(SOCKET_READ_SIZE_SMALL < SOCKET_READ_SIZE_LARGE);
+const _: () = assert!(SOCKET_READ_SIZE_LARGE <= CONNECTION_BUFFER_SIZE_MAX);
+const _: () = assert!(LARGE_READS_PER_WORKER_MAX <= LARGE_READS_MAX);
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
+const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
+const _: () = assert!(SYNCS_IN_FLIGHT_MAX < DISK_THREADS_MAX);
 const _: () = assert!(PREALLOCATION_STEP_MIN.is_multiple_of(BLOCK_SIZE as u64));
 const _: () = assert!(PREALLOCATION_STEP_MIN <= PREALLOCATION_STEP_MAX);

@@ -36,7 +36,7 @@ pub fn start_logs(filter: &str, style: LogStyle) -> Result<(), LogError> {
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr as fn() -> _);
     let started = match style {
-        LogStyle::Human => builder.with_target(false).with_ansi(true).try_init(),
+        LogStyle::Human => builder.with_target(false).try_init(),
         LogStyle::Json => builder.json().flatten_event(true).with_span_list(false).try_init(),
     };
     started.map_err(|error| LogError(format!("cannot start the log: {error}")))
