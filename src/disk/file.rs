@@ -9,6 +9,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::memory;
+
 /// An open file of any engine.
 #[derive(Clone)]
 pub struct File(Arc<Handle>);
@@ -20,6 +22,7 @@ struct Handle {
 
 enum Backing {
     Os(fs::File),
+    Memory(memory::Opened),
 }
 
 impl File {
@@ -34,6 +37,11 @@ impl File {
         File::new(Backing::Os(fd.into()), Some(name))
     }
 
+    /// Around a file of the memory engine, perhaps with a temporary name.
+    pub(super) fn from_memory(opened: memory::Opened, temporary: Option<PathBuf>) -> File {
+        File::new(Backing::Memory(opened), temporary)
+    }
+
     fn new(backing: Backing, temporary: Option<PathBuf>) -> File {
         File(Arc::new(Handle { backing, temporary: Mutex::new(temporary) }))
     }
@@ -42,6 +50,15 @@ impl File {
     pub(super) fn os(&self) -> Option<&fs::File> {
         match &self.0.backing {
             Backing::Os(file) => Some(file),
+            Backing::Memory(_) => None,
+        }
+    }
+
+    /// The memory engine's file; `None` for one of the kernel.
+    pub(super) fn memory(&self) -> Option<&memory::Opened> {
+        match &self.0.backing {
+            Backing::Os(_) => None,
+            Backing::Memory(opened) => Some(opened),
         }
     }
 
@@ -65,6 +82,7 @@ impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.backing {
             Backing::Os(file) => write!(f, "File(fd {})", file.as_raw_fd()),
+            Backing::Memory(opened) => write!(f, "File(inode {})", opened.inode()),
         }
     }
 }
@@ -75,6 +93,7 @@ impl Drop for Handle {
         let Some(name) = name else { return };
         match &self.backing {
             Backing::Os(_) => remove_quietly(&name),
+            Backing::Memory(opened) => opened.remove_quietly(&name),
         }
     }
 }

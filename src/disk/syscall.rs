@@ -121,9 +121,12 @@ pub(super) fn read_at(file: &fs::File, buffer: &mut [u8], offset: u64) -> io::Re
     retry(|| file.read_at(buffer, offset))
 }
 
-/// Writes at an offset; may be short.
+/// Writes at an offset; may be short, but nothing written of something is an error.
 pub(super) fn write_at(file: &fs::File, buffer: &[u8], offset: u64) -> io::Result<usize> {
-    retry(|| file.write_at(buffer, offset))
+    match retry(|| file.write_at(buffer, offset))? {
+        0 if !buffer.is_empty() => Err(io::ErrorKind::WriteZero.into()),
+        moved => Ok(moved),
+    }
 }
 
 /// Preallocates blocks and extends the file over them.
