@@ -369,3 +369,6 @@ impl Drop for Opened {
 fn opened(file: &File) -> Result<&Opened, Errno> {
     file.memory().ok_or(libc::EBADF)
 }
+
+#[cfg(test)]
+mod tests;
