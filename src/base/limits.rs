@@ -59,8 +59,8 @@ pub const TRANSFER_RETRIES_MAX: usize = 64;
 pub const READ_SIZE: usize = 256 << 10;
 /// Tries to resolve a stranger's path when renames race with it (`openat2` answers `EAGAIN`).
 pub const RESOLVE_TRIES_MAX: usize = 16;
-/// Threads per worker of the `threads` engine. More than the syncs that pay off at once, so that
-/// syncs leave room for transfers; 16 blocking writers of 1 MiB saturate a disk.
+/// Threads per worker of the `threads` engine: the 8 writes of 1 MiB that reach the disk's limit,
+/// beside all the syncs that may be in flight.
 pub const DISK_THREADS_MAX: usize = 16;
 /// Stack of such a thread, bytes: it makes kernel calls and lists directories, nothing deep.
 pub const DISK_THREAD_STACK_SIZE: usize = 256 << 10;

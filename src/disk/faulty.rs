@@ -157,13 +157,15 @@ impl FaultyDisk {
         self.state.stop().is_some()
     }
 
-    /// Resolves with that completion: race it against the workload, then take the crash image.
+    /// Resolves a turn after that completion, so that who waited for its answer has heard it: race
+    /// it against the workload, then take the crash image.
     pub fn stopped(&self) -> impl Future<Output = ()> + 'static {
         let state = Rc::clone(&self.state);
         async move {
             while state.stop().is_none() {
                 state.stopped.notified().await;
             }
+            yield_now().await;
         }
     }
 
@@ -399,3 +401,6 @@ fn halved(span: Range<usize>) -> Range<usize> {
     };
     span.start..span.start + half
 }
+
+#[cfg(test)]
+mod tests;

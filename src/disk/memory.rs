@@ -16,7 +16,7 @@ mod crash;
 mod volume;
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,11 +50,12 @@ pub struct MemoryDisk {
 struct Shared(Arc<Mutex<Volume>>);
 
 /// An open file: what [`File`] holds for this engine.
-pub(super) struct Opened {
+struct Opened {
     volume: Shared,
     inode: u64,
     writable: bool,
     direct: AtomicBool,
+    temporary: Mutex<Option<PathBuf>>,
 }
 
 impl MemoryDisk {
@@ -192,13 +193,13 @@ impl Disk for MemoryDisk {
         let (staging, unnamed) = (staging.to_owned(), self.unnamed);
         self.operate("create", move |volume| {
             let inode = volume.lock().create(&staging)?;
-            let opened = Opened::new(volume, inode, true);
-            let temporary = staging.join(format!("{TEMPORARY_PREFIX}{inode:016x}"));
-            if unnamed {
-                return Ok(File::from_memory(opened, None));
+            let mut opened = Opened::new(volume, inode, true);
+            if !unnamed {
+                let temporary = staging.join(format!("{TEMPORARY_PREFIX}{inode:016x}"));
+                volume.lock().link(inode, &temporary)?;
+                opened.temporary = Mutex::new(Some(temporary));
             }
-            volume.lock().link(inode, &temporary)?;
-            Ok(File::from_memory(opened, Some(temporary)))
+            Ok(File::from_handle(opened))
         })
     }
 
@@ -206,7 +207,7 @@ impl Disk for MemoryDisk {
         let path = path.to_owned();
         self.operate("open", move |volume| {
             let inode = volume.lock().find(&path)?;
-            Ok(File::from_memory(Opened::new(volume, inode, false), None))
+            Ok(File::from_handle(Opened::new(volume, inode, false)))
         })
     }
 
@@ -214,7 +215,7 @@ impl Disk for MemoryDisk {
         let (dir, path) = (dir.to_owned(), path.to_owned());
         self.operate("open", move |volume| {
             let inode = volume.lock().find_beneath(&dir, &path)?;
-            Ok(File::from_memory(Opened::new(volume, inode, false), None))
+            Ok(File::from_handle(Opened::new(volume, inode, false)))
         })
     }
 
@@ -279,12 +280,12 @@ impl Disk for MemoryDisk {
     fn link(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
         let (file, path) = (file.clone(), path.to_owned());
         self.operate("link", move |volume| {
-            volume.lock().link(opened(&file)?.inode, &path)?;
-            if let Some(temporary) = file.temporary() {
-                file.forget_temporary();
-                volume.lock().remove(&temporary)?;
+            let opened = opened(&file)?;
+            volume.lock().link(opened.inode, &path)?;
+            match opened.take_temporary() {
+                Some(temporary) => volume.lock().remove(&temporary),
+                None => Ok(()),
             }
-            Ok(())
         })
     }
 
@@ -331,19 +332,13 @@ impl Shared {
 impl Opened {
     fn new(volume: &Shared, inode: u64, writable: bool) -> Opened {
         volume.lock().opened(inode);
-        Opened { volume: volume.clone(), inode, writable, direct: AtomicBool::new(false) }
+        let (direct, temporary) = (AtomicBool::new(false), Mutex::new(None));
+        Opened { volume: volume.clone(), inode, writable, direct, temporary }
     }
 
-    /// The inode's number.
-    pub(super) fn inode(&self) -> u64 {
-        self.inode
-    }
-
-    /// Removes the temporary name that the file still has.
-    pub(super) fn remove_quietly(&self, name: &Path) {
-        if let Err(errno) = self.volume.lock().remove(name) {
-            tracing::debug!(errno, "a temporary file was gone already");
-        }
+    /// The temporary name, which is no longer this handle's to remove.
+    fn take_temporary(&self) -> Option<PathBuf> {
+        self.temporary.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn check_write(&self) -> Result<u64, Errno> {
@@ -361,11 +356,18 @@ impl Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        self.volume.lock().closed(self.inode);
+        let mut volume = self.volume.lock();
+        if let Some(Err(errno)) = self.take_temporary().map(|name| volume.remove(&name)) {
+            tracing::debug!(errno, "a temporary file was gone already");
+        }
+        volume.closed(self.inode);
     }
 }
 
 /// This engine's file; one of another is as bad as a closed descriptor.
 fn opened(file: &File) -> Result<&Opened, Errno> {
-    file.memory().ok_or(libc::EBADF)
+    file.handle().ok_or(libc::EBADF)
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,7 @@ use crate::base::limits::{
 /// The fallback engine of one worker. Needs a `LocalSet` around whoever uses it.
 pub struct ThreadsDisk {
     slab: Slab,
-    pool: Pool,
+    crew: Crew,
     transfers: Gate,
     syncs: Gate,
     metadata: Gate,
@@ -50,7 +50,7 @@ impl ThreadsDisk {
     pub fn new(slab: Slab, queue_depth: usize) -> io::Result<ThreadsDisk> {
         Ok(ThreadsDisk {
             slab,
-            pool: Pool::start(DISK_THREADS_MAX)?,
+            crew: Crew::start(DISK_THREADS_MAX)?,
             transfers: Gate::new(queue_depth),
             syncs: Gate::new(SYNCS_IN_FLIGHT_MAX),
             metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
@@ -78,8 +78,8 @@ impl ThreadsDisk {
         name: &'static str,
         call: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Op<DiskResult<T>> {
-        let pool = self.pool.clone();
-        detached::operation(gate, name, async move { pool.run(name, call).await })
+        let crew = self.crew.clone();
+        detached::operation(gate, name, async move { crew.run(name, call).await })
     }
 
     fn transfer(
@@ -90,11 +90,11 @@ impl ThreadsDisk {
         move_bytes: impl FnOnce(&fs::File, &mut [u8]) -> io::Result<usize> + Send + 'static,
     ) -> Op<Transfer> {
         assert!(lease.get(span.clone()).is_some(), "the span lies in the lease");
-        let (pool, file) = (self.pool.clone(), file.clone());
+        let (crew, file) = (self.crew.clone(), file.clone());
         detached::transfer(&self.transfers, name, lease, move |lease| async move {
             let (lender, mut window) = lend(lease, span);
             let call = move || move_bytes(os(&file)?, &mut window);
-            let result = pool.run(name, call).await;
+            let result = crew.run(name, call).await;
             let Some(lease) = lender.reclaim() else {
                 unreachable!("a job drops its window before it answers")
             };
@@ -235,10 +235,10 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// The threads. Their queue is bounded by the gates in front of it.
 #[derive(Clone)]
-struct Pool(mpsc::Sender<Job>);
+struct Crew(mpsc::Sender<Job>);
 
-impl Pool {
-    fn start(thread_count: usize) -> io::Result<Pool> {
+impl Crew {
+    fn start(thread_count: usize) -> io::Result<Crew> {
         let (sender, receiver) = mpsc::channel();
         let receiver = Arc::new(Mutex::new(receiver));
         for index in 0..thread_count {
@@ -248,7 +248,7 @@ impl Pool {
                 .stack_size(DISK_THREAD_STACK_SIZE)
                 .spawn(move || work_off(&receiver))?;
         }
-        Ok(Pool(sender))
+        Ok(Crew(sender))
     }
 
     /// Runs `call` on a thread. What it owns is dropped there, before the answer is sent.
@@ -287,7 +287,7 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::disk::{Pool as Buffers, SlabOptions};
+    use crate::disk::{Pool, SlabOptions};
 
     #[test]
     fn a_runtime_torn_down_with_jobs_in_flight_leaks_their_buffers_and_nothing_else() {
@@ -301,7 +301,7 @@ mod tests {
         let fd = file.raw_fd().unwrap();
         local.block_on(&runtime, async {
             for index in 0..8 {
-                let lease = slab.try_take(Buffers::Upload).unwrap();
+                let lease = slab.try_take(Pool::Upload).unwrap();
                 let write = disk.write(&file, lease, 0..1 << 20, index << 20);
                 tokio::pin!(write);
                 assert!(futures_util::poll!(&mut write).is_pending());
@@ -310,8 +310,8 @@ mod tests {
         });
         drop((local, runtime, disk, file));
         // Whatever was lent is never lent again, and the rest is free.
-        assert!(slab.in_use(Buffers::Upload) <= 8);
-        while let Some(lease) = slab.try_take(Buffers::Upload) {
+        assert!(slab.in_use(Pool::Upload) <= 8);
+        while let Some(lease) = slab.try_take(Pool::Upload) {
             assert!(lease.iter().all(|&byte| byte == 0));
             std::mem::forget(lease);
         }

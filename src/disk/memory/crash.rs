@@ -1,6 +1,7 @@
 //! What a power cut leaves: everything durable, and of the rest what a [`Loss`] says.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +21,13 @@ pub enum Loss {
     DataToZeros,
     /// Each name, size and block survives or not by a coin of this seed.
     Mixed(u64),
+}
+
+impl Loss {
+    /// Every kind of loss, the mixed one by each of the seeds: what a test sweeps.
+    pub fn each(seeds: Range<u64>) -> impl Iterator<Item = Loss> {
+        [Loss::Everything, Loss::Data, Loss::DataToZeros].into_iter().chain(seeds.map(Loss::Mixed))
+    }
 }
 
 /// The volume after the cut.
