@@ -149,9 +149,9 @@ pub const HEAD_SIZE_MAX: usize = 16 << 10;
 pub const HEAD_TIMEOUT_S: u64 = 10;
 /// Time a connection may stay open between two requests, seconds.
 pub const KEEP_ALIVE_TIMEOUT_S: u64 = 60;
-/// Most that hyper reads in one call and holds for writing, bytes. Large reads are what makes
-/// uploads fast; the socket adapter bounds how many connections read large at once.
-pub const CONNECTION_BUFFER_SIZE_MAX: usize = 2 << 20;
+/// Most that hyper reads in one call and holds for writing, bytes: the largest read that the socket
+/// adapter gives, as a larger buffer would never be filled.
+pub const CONNECTION_BUFFER_SIZE_MAX: usize = 1 << 20;
 /// Time without a byte from the client after which a body is given up, seconds.
 pub const BODY_IDLE_TIMEOUT_S: u64 = 30;
 /// Time without room in the client's socket after which an answer is given up, seconds. Until

@@ -183,3 +183,7 @@ impl hyper::body::Body for Logged {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

@@ -31,10 +31,7 @@ pub(super) async fn file(
     request: &Request<RequestBody>,
 ) -> Result<Response<Body>, HttpError> {
     let root = face.options.public.as_deref().ok_or_else(HttpError::no_such_path)?;
-    // No file has a NUL in its name, and the kernel would take it for the name's end.
-    let path = decode_percent(raw_path)
-        .filter(|path| !path.contains('\0'))
-        .ok_or_else(HttpError::no_such_path)?;
+    let path = decode_percent(raw_path).ok_or_else(HttpError::no_such_path)?;
     let is_directory = path.is_empty() || path.ends_with('/');
     let target = if is_directory { Path::new(&path).join(INDEX) } else { PathBuf::from(&path) };
     if let Some(file) = open(face, root, &target).await? {
