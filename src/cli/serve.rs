@@ -47,7 +47,9 @@ pub fn serve(arguments: ServeArguments, environment: &Environment) -> Result<(),
     fs::create_dir_all(root).map_err(|error| {
         Failure::failed(format!("cannot make the root {}: {error}", root.display()))
     })?;
-    let _lock = RootLock::acquire(root).map_err(Failure::failed)?;
+    let _lock = RootLock::acquire(root).map_err(|error| {
+        Failure::failed(format!("cannot use the root {}: {error}", root.display()))
+    })?;
     let ids = ids(environment, &options)?;
     let chosen = disk::choose(options.engine).map_err(Failure::failed)?;
     if let Some(warning) = &chosen.warning {
