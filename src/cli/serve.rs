@@ -118,10 +118,7 @@ impl House {
     /// Makes one worker's service, on its own thread and runtime.
     async fn furnish(self: Arc<House>, seat: Seat) -> Result<Rc<dyn Service>, StartError> {
         let options = &self.options;
-        let slab = Slab::new(slab_options(options)).map_err(|error| {
-            StartError::service(format!("no memory for a worker's buffers: {error}"))
-        })?;
-        let disk = self.chosen.open(slab, options.queue_depth);
+        let disk = self.open_disk()?;
         if seat.worker_index == 0
             && let Err(why) = self.prepare(&*disk).await
         {
@@ -137,6 +134,15 @@ impl House {
             worker_metrics: self.metrics.worker(seat.worker_index),
             drain: seat.drain,
         })))
+    }
+
+    fn open_disk(&self) -> Result<Rc<dyn Disk>, StartError> {
+        let slab = Slab::new(slab_options(&self.options)).map_err(|error| {
+            StartError::service(format!("no memory for a worker's buffers: {error}"))
+        })?;
+        self.chosen.open(slab, self.options.queue_depth).map_err(|error| {
+            StartError::service(format!("cannot start a worker's disk engine: {error}"))
+        })
     }
 
     /// The first worker's part: the root, and what is told once of the engine.
