@@ -69,7 +69,7 @@ async fn the_slab_is_the_one_it_was_given<E: Engine>() {
 async fn bytes_come_back_from_odd_spans_and_offsets<E: Engine>() {
     let bench = depth::<E>(4);
     let file = bench.disk.create_unnamed(&bench.root).await.unwrap();
-    let mut expected = Vec::new();
+    let mut expected: Vec<u8> = Vec::new();
     let spans = [0..1, 5..5, 1..4096, 4095..4097, 3..CHUNK_SIZE];
     for (stream, span) in spans.into_iter().enumerate() {
         let lease = bench.filled(&pattern(stream, CHUNK_SIZE)).await;
