@@ -59,6 +59,11 @@ impl DiskError {
         self.operation
     }
 
+    /// What the kernel said.
+    pub(super) fn io(&self) -> &io::Error {
+        &self.source
+    }
+
     /// The errno, when the kernel gave one.
     pub fn errno(&self) -> Option<i32> {
         self.source.raw_os_error()

@@ -1,1 +1,24 @@
-//! Objects: write, seal, publish, read, recover. Floor 3.
+//! Objects: write, seal, publish, read, delete, recover. Floor 3. Knows the disk trait and nothing
+//! of HTTP.
+
+mod cache;
+mod error;
+mod hash;
+mod layout;
+mod publisher;
+mod reader;
+mod receiving;
+mod seal;
+mod stored;
+mod volume;
+
+pub use cache::HotCache;
+pub use error::{StoreError, StoreErrorKind, StoreResult};
+pub use hash::{ObjectHash, ObjectHasher, merge_root};
+pub use layout::Layout;
+pub use publisher::{Durability, Published};
+pub use reader::{Frame, Reader};
+pub use receiving::{NewObject, Receiving, Sealed};
+pub use seal::{Seal, SealError};
+pub use stored::{PublicFile, Stored};
+pub use volume::{Store, StoreOptions};

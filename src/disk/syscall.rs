@@ -1,0 +1,276 @@
+//! The kernel's file calls that std lacks, made safe, and the few rules that engines share: which
+//! mode a file gets, what a temporary name looks like, how a stranger's path is resolved.
+//!
+//! Blocking, stateless, no knowledge of threads or rings. Every call retries `EINTR`.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::Stat;
+use crate::base::limits::RESOLVE_TRIES_MAX;
+
+/// Mode of a new file: nobody but the daemon reads objects.
+pub(super) const FILE_MODE: u32 = 0o600;
+/// Mode of a new directory.
+pub(super) const DIR_MODE: u32 = 0o700;
+/// How the temporary name of an unnamed file starts where the filesystem has no `O_TMPFILE`. What
+/// a killed process left under such a name is swept at the next start.
+pub const TEMPORARY_PREFIX: &str = ".unnamed-";
+
+/// Makes a directory; one that is there already is fine.
+pub(super) fn create_dir(path: &Path) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(DIR_MODE).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::metadata(path)?.is_dir() { Ok(()) } else { Err(error) }
+        }
+        other => other,
+    }
+}
+
+/// The names in a directory. A name that is not UTF-8 is none of ours and left out.
+pub(super) fn list_dir(path: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path)? {
+        names.extend(entry?.file_name().into_string());
+    }
+    Ok(names)
+}
+
+/// A file without a name on the filesystem of `staging`.
+pub(super) fn open_unnamed(staging: &Path) -> io::Result<OwnedFd> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(FILE_MODE).custom_flags(libc::O_TMPFILE);
+    Ok(options.open(staging)?.into())
+}
+
+/// Whether `error` of [`open_unnamed`] says that the filesystem has no unnamed files. A kernel
+/// that does not know the flag sees a directory opened for writing: `EISDIR`.
+pub(super) fn lacks_unnamed(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR))
+}
+
+/// A file with a fresh [temporary name](TEMPORARY_PREFIX) in `staging`.
+pub(super) fn open_temporary(staging: &Path) -> io::Result<(OwnedFd, PathBuf)> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    let name = format!("{TEMPORARY_PREFIX}{:016x}", u64::from_le_bytes(random));
+    let path = staging.join(name);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(FILE_MODE);
+    Ok((options.open(&path)?.into(), path))
+}
+
+/// Opens for reading. A pipe does not wait for its writer: see [`open_beneath`].
+pub(super) fn open_read(path: &Path) -> io::Result<OwnedFd> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    set_flag(&file, libc::O_NONBLOCK, false)?;
+    Ok(file.into())
+}
+
+/// Opens a stranger's `path` for reading, resolved below `dir`.
+///
+/// `O_NONBLOCK`, so that a pipe somebody left there does not hold the thread until it has a
+/// writer; taken off again, because the ring answers `EAGAIN` on files that have it.
+pub(super) fn open_beneath(dir: &Path, path: &Path) -> io::Result<OwnedFd> {
+    let flags = libc::O_PATH | libc::O_DIRECTORY;
+    let dir = OpenOptions::new().read(true).custom_flags(flags).open(dir)?;
+    let path = raw::c_path(path)?;
+    let mut tries = 0;
+    let file = loop {
+        tries += 1;
+        match raw::openat2_beneath(&dir, &path, libc::O_RDONLY | libc::O_NONBLOCK) {
+            // A rename raced with a `..` of the path: the kernel asks to try again.
+            Err(error) if again(&error) && tries < RESOLVE_TRIES_MAX => {}
+            other => break fs::File::from(other?),
+        }
+    };
+    set_flag(&file, libc::O_NONBLOCK, false)?;
+    Ok(file.into())
+}
+
+fn again(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EAGAIN)
+}
+
+/// Size, modification time and type.
+pub(super) fn stat(file: &fs::File) -> io::Result<Stat> {
+    let found = file.metadata()?;
+    Ok(Stat { size: found.len(), modified: found.modified()?, is_file: found.is_file() })
+}
+
+/// Turns direct I/O on or off; false where the filesystem cannot.
+pub(super) fn set_direct(file: &fs::File, direct: bool) -> io::Result<bool> {
+    match set_flag(file, libc::O_DIRECT, direct) {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn set_flag(file: &fs::File, flag: i32, on: bool) -> io::Result<()> {
+    let flags = raw::status_flags(file)?;
+    let wanted = if on { flags | flag } else { flags & !flag };
+    if wanted == flags { Ok(()) } else { raw::set_status_flags(file, wanted) }
+}
+
+/// Reads at an offset; may be short, 0 is the end.
+pub(super) fn read_at(file: &fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    retry(|| file.read_at(buffer, offset))
+}
+
+/// Writes at an offset; may be short.
+pub(super) fn write_at(file: &fs::File, buffer: &[u8], offset: u64) -> io::Result<usize> {
+    retry(|| file.write_at(buffer, offset))
+}
+
+/// Preallocates blocks and extends the file over them.
+pub(super) fn allocate(file: &fs::File, offset: u64, len: u64) -> io::Result<()> {
+    let too_large = |_| io::Error::from_raw_os_error(libc::EFBIG);
+    let offset = libc::off_t::try_from(offset).map_err(too_large)?;
+    let len = libc::off_t::try_from(len).map_err(too_large)?;
+    retry(|| raw::fallocate(file, offset, len))
+}
+
+/// Cuts or extends the file.
+pub(super) fn truncate(file: &fs::File, len: u64) -> io::Result<()> {
+    file.set_len(len)
+}
+
+/// Makes data and size durable.
+pub(super) fn sync_data(file: &fs::File) -> io::Result<()> {
+    file.sync_data()
+}
+
+/// Makes a directory's entries durable.
+pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+    OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?.sync_all()
+}
+
+/// Gives an unnamed file its name; `EEXIST` if it is taken.
+pub(super) fn link_unnamed(file: &fs::File, path: &Path) -> io::Result<()> {
+    let path = raw::c_path(path)?;
+    retry(|| raw::link_descriptor(file, &path))
+}
+
+/// Renames without replacing; `EEXIST` if the name is taken.
+///
+/// A filesystem that knows no `RENAME_NOREPLACE` (NFS, for one) says `EINVAL`; a hard link never
+/// replaces either, and the temporary name goes after it.
+pub(super) fn rename_new(source: &Path, target: &Path) -> io::Result<()> {
+    let (source_c, target_c) = (raw::c_path(source)?, raw::c_path(target)?);
+    match retry(|| raw::rename_noreplace(&source_c, &target_c)) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            fs::hard_link(source, target)?;
+            fs::remove_file(source)
+        }
+        other => other,
+    }
+}
+
+/// Removes a name.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
+}
+
+/// Bytes an ordinary user can still write on the filesystem of `path`.
+pub(super) fn free_bytes(path: &Path) -> io::Result<u64> {
+    let path = raw::c_path(path)?;
+    let (blocks, block_size) = retry(|| raw::available(&path))?;
+    Ok(blocks.saturating_mul(block_size))
+}
+
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// The calls themselves.
+pub(super) mod raw {
+    #![expect(unsafe_code, reason = "kernel calls that std does not wrap")]
+
+    use std::ffi::{CStr, CString};
+    use std::fs::File;
+    use std::io;
+    use std::mem::{self, MaybeUninit};
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    /// A path for the kernel. One with a zero byte in it names nothing.
+    pub(in super::super) fn c_path(path: &Path) -> io::Result<CString> {
+        let bytes = path.as_os_str().as_bytes();
+        CString::new(bytes).map_err(|_| io::Error::from_raw_os_error(libc::ENOENT))
+    }
+
+    /// The path that stands for an open descriptor: what `linkat` follows.
+    pub(in super::super) fn descriptor_path(file: &impl AsRawFd) -> CString {
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        CString::new(path).unwrap_or_default()
+    }
+
+    pub(super) fn openat2_beneath(dir: &File, path: &CStr, flags: i32) -> io::Result<OwnedFd> {
+        // SAFETY: all zeros is a valid `open_how`: plain integers.
+        let mut how: libc::open_how = unsafe { mem::zeroed() };
+        how.flags = u64::from((flags | libc::O_CLOEXEC).cast_unsigned());
+        how.resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS;
+        let (dir, size) = (dir.as_raw_fd(), size_of::<libc::open_how>());
+        // SAFETY: the path ends in a zero byte and `how` is alive and as long as `size` says.
+        let fd =
+            unsafe { libc::syscall(libc::SYS_openat2, dir, path.as_ptr(), &raw mut how, size) };
+        let fd = i32::try_from(fd).unwrap_or(-1);
+        check(fd)?;
+        // SAFETY: the kernel just gave us this descriptor; nobody else knows it.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    pub(super) fn status_flags(file: &File) -> io::Result<i32> {
+        // SAFETY: an integer call on a descriptor that `file` keeps open.
+        check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) })
+    }
+
+    pub(super) fn set_status_flags(file: &File, flags: i32) -> io::Result<()> {
+        // SAFETY: an integer call on a descriptor that `file` keeps open.
+        check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags) }).map(drop)
+    }
+
+    pub(super) fn fallocate(file: &File, offset: i64, len: i64) -> io::Result<()> {
+        // SAFETY: an integer call on a descriptor that `file` keeps open.
+        check(unsafe { libc::fallocate(file.as_raw_fd(), 0, offset, len) }).map(drop)
+    }
+
+    pub(super) fn link_descriptor(file: &File, target: &CStr) -> io::Result<()> {
+        let (here, follow) = (libc::AT_FDCWD, libc::AT_SYMLINK_FOLLOW);
+        let source = descriptor_path(file);
+        // SAFETY: both paths end in a zero byte and outlive the call.
+        check(unsafe { libc::linkat(here, source.as_ptr(), here, target.as_ptr(), follow) })
+            .map(drop)
+    }
+
+    pub(super) fn rename_noreplace(source: &CStr, target: &CStr) -> io::Result<()> {
+        let (here, flags) = (libc::AT_FDCWD, libc::RENAME_NOREPLACE);
+        // SAFETY: both paths end in a zero byte and outlive the call.
+        check(unsafe { libc::renameat2(here, source.as_ptr(), here, target.as_ptr(), flags) })
+            .map(drop)
+    }
+
+    /// Free blocks for ordinary users, and the size of one.
+    pub(super) fn available(path: &CStr) -> io::Result<(u64, u64)> {
+        let mut answer = MaybeUninit::<libc::statvfs>::uninit();
+        // SAFETY: the path ends in a zero byte; the kernel fills the whole answer or fails.
+        check(unsafe { libc::statvfs(path.as_ptr(), answer.as_mut_ptr()) })?;
+        // SAFETY: the call succeeded, so the answer is filled.
+        let answer = unsafe { answer.assume_init() };
+        Ok((answer.f_bavail, answer.f_frsize))
+    }
+
+    fn check(answer: i32) -> io::Result<i32> {
+        if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+    }
+}

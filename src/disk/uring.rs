@@ -1,0 +1,495 @@
+//! The io_uring engine: every file operation that has an opcode goes through the worker's ring.
+//!
+//! One per worker, living on its tokio-uring runtime. Protocol of an operation:
+//! 1. It takes a permit of its gate: at once when there is one, so that the SQE is queued by the
+//!    call itself and the turn of the loop submits all it gathered in one `io_uring_enter`.
+//! 2. Whatever the kernel will touch (lease, path, file) and the permit move into the driver's
+//!    slot of the operation. Dropping the future leaves them there until the completion.
+//! 3. The completion gives all of it back. Operations that create a descriptor run in a task of
+//!    their own, because the driver would forget the descriptor of a dropped one.
+//! 4. `drain` waits for the gates to empty: then the kernel owns nothing and the slab retires.
+//!
+//! What has no opcode in this crate (ftruncate, statvfs, readdir) runs on the blocking pool.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use io_uring::{cqueue, opcode, squeue, types};
+use tokio_uring::buf::fixed::FixedBufRegistry;
+use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
+
+use super::registered::Region;
+use super::syscall;
+use super::{
+    Disk, DiskError, DiskResult, EngineKind, EngineReport, File, Gate, Lease, Op, Permit, Slab,
+    Stat, Transfer,
+};
+use crate::base::limits::{DIRECTORIES_OPEN_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
+
+/// The disk over a worker's ring.
+#[derive(Clone)]
+pub struct UringDisk(Rc<Inner>);
+
+struct Inner {
+    slab: Slab,
+    transfers: Gate,
+    syncs: Gate,
+    metadata: Gate,
+    directories: RefCell<HashMap<PathBuf, File>>,
+    registration: RefCell<Option<FixedBufRegistry<Region>>>,
+    caveat: Option<String>,
+}
+
+impl UringDisk {
+    /// Takes over the ring of the current tokio-uring runtime and registers the slab with it.
+    /// Buffers that cannot be registered are used unregistered; the report says so.
+    pub fn new(slab: Slab, queue_depth: usize) -> UringDisk {
+        let registry = FixedBufRegistry::new(Region::all(&slab));
+        let (registration, caveat) = match registry.register() {
+            Ok(()) => (Some(registry), None),
+            Err(error) => (None, Some(unregistered(&slab, &error))),
+        };
+        UringDisk(Rc::new(Inner {
+            slab,
+            transfers: Gate::new(queue_depth),
+            syncs: Gate::new(SYNCS_IN_FLIGHT_MAX),
+            metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
+            directories: RefCell::default(),
+            registration: RefCell::new(registration),
+            caveat,
+        }))
+    }
+
+    /// Starts a transfer: an SQE that holds the lease, the file and the permit until it completes.
+    fn transfer(
+        &self,
+        name: &'static str,
+        file: &File,
+        lease: Lease,
+        entry: impl FnOnce(RawFd, &Lease) -> squeue::Entry + 'static,
+    ) -> Op<Transfer> {
+        let fd = match descriptor(name, file) {
+            Ok(fd) => fd,
+            Err(error) => return ready(Transfer { lease, result: Err(error) }),
+        };
+        let file = file.clone();
+        let start = move |permit: Permit, lease: Lease| {
+            let sqe = entry(fd, &lease);
+            submit(sqe, (lease, file, permit))
+        };
+        let finish = move |(result, (lease, _file, _permit)): (i32, (Lease, File, Permit))| {
+            Transfer { lease, result: count(name, result) }
+        };
+        if let Some(permit) = self.0.transfers.try_enter() {
+            let flight = start(permit, lease);
+            return Box::pin(async move { finish(flight.await) });
+        }
+        let gate = self.0.transfers.clone();
+        Box::pin(async move {
+            match gate.enter(name).await {
+                Ok(permit) => finish(start(permit, lease).await),
+                Err(error) => Transfer { lease, result: Err(error) },
+            }
+        })
+    }
+
+    /// Starts an operation without a lease; `data` is what the kernel reads or writes meanwhile.
+    fn operate<D: Unpin + 'static>(
+        &self,
+        name: &'static str,
+        gate: &Gate,
+        data: D,
+        entry: impl FnOnce(&mut D) -> squeue::Entry + 'static,
+    ) -> Op<DiskResult<(i32, D)>> {
+        let gate = gate.clone();
+        let mut data = data;
+        Box::pin(async move {
+            let permit = match gate.try_enter() {
+                Some(permit) => permit,
+                None => gate.enter(name).await?,
+            };
+            let sqe = entry(&mut data);
+            let (result, (data, _permit)) = submit(sqe, (data, permit)).await;
+            Ok((count(name, result)?, data)).map(|(n, data)| (i32::try_from(n).unwrap_or(0), data))
+        })
+    }
+
+    /// Opens in a task of its own: nobody can drop it halfway and lose the descriptor.
+    fn open_with(
+        &self,
+        name: &'static str,
+        path: DiskResult<CString>,
+        flags: i32,
+    ) -> Op<DiskResult<OwnedFd>> {
+        let path = match path {
+            Ok(path) => path,
+            Err(error) => return ready(Err(error)),
+        };
+        let opening = self.operate(name, &self.0.metadata, path, move |path| {
+            opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr())
+                .flags(flags | libc::O_CLOEXEC)
+                .mode(0o600)
+                .build()
+        });
+        undroppable(name, async move { opening.await.map(|(fd, _)| owned(fd)) })
+    }
+
+    /// An open directory, kept for the next time.
+    fn directory(&self, path: &Path) -> Op<DiskResult<File>> {
+        if let Some(file) = self.0.directories.borrow().get(path) {
+            return ready(Ok(file.clone()));
+        }
+        let this = self.clone();
+        let key = path.to_owned();
+        let flags = libc::O_DIRECTORY | libc::O_RDONLY;
+        let opening = self.open_with("open directory", c_path(path), flags);
+        Box::pin(async move {
+            let file = File::from_fd(opening.await?);
+            let mut directories = this.0.directories.borrow_mut();
+            if directories.len() >= DIRECTORIES_OPEN_MAX {
+                directories.clear();
+            }
+            directories.insert(key, file.clone());
+            Ok(file)
+        })
+    }
+
+    /// Runs a blocking call that the ring has no opcode for.
+    fn blocking<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        call: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Op<DiskResult<T>> {
+        let gate = self.0.metadata.clone();
+        Box::pin(async move {
+            let permit = gate.enter(name).await?;
+            let task = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                call().map_err(|error| DiskError::new(name, error))
+            });
+            task.await.unwrap_or_else(|_stopped| Err(DiskError::cancelled(name)))
+        })
+    }
+
+    fn on_file<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        file: &File,
+        call: impl FnOnce(&fs::File) -> io::Result<T> + Send + 'static,
+    ) -> Op<DiskResult<T>> {
+        let file = file.clone();
+        self.blocking(name, move || {
+            call(file.os().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?)
+        })
+    }
+
+    fn sync(&self, name: &'static str, file: File, flags: types::FsyncFlags) -> Op<DiskResult<()>> {
+        let fd = match descriptor(name, &file) {
+            Ok(fd) => fd,
+            Err(error) => return ready(Err(error)),
+        };
+        let syncing = self.operate(name, &self.0.syncs, file, move |_| {
+            opcode::Fsync::new(types::Fd(fd)).flags(flags).build()
+        });
+        Box::pin(async move { syncing.await.map(drop) })
+    }
+}
+
+impl Disk for UringDisk {
+    fn report(&self) -> EngineReport {
+        EngineReport {
+            kind: EngineKind::IoUring,
+            buffers_registered: self.0.registration.borrow().is_some(),
+            caveat: self.0.caveat.clone(),
+        }
+    }
+
+    fn slab(&self) -> &Slab {
+        &self.0.slab
+    }
+
+    fn create_dir(&self, path: &Path) -> Op<DiskResult<()>> {
+        const NAME: &str = "create directory";
+        let path = match c_path(path) {
+            Ok(path) => path,
+            Err(error) => return ready(Err(error)),
+        };
+        let making = self.operate(NAME, &self.0.metadata, path, |path| {
+            opcode::MkDirAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr()).mode(0o700).build()
+        });
+        Box::pin(async move {
+            match making.await {
+                Err(error) if error.errno() == Some(libc::EEXIST) => Ok(()),
+                other => other.map(drop),
+            }
+        })
+    }
+
+    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<String>>> {
+        let path = path.to_owned();
+        self.blocking("list directory", move || syscall::list_dir(&path))
+    }
+
+    fn create_unnamed(&self, staging: &Path) -> Op<DiskResult<File>> {
+        const NAME: &str = "create";
+        let flags = libc::O_TMPFILE | libc::O_RDWR;
+        let unnamed = self.open_with(NAME, c_path(staging), flags);
+        let this = self.clone();
+        let staging = staging.to_owned();
+        Box::pin(async move {
+            match unnamed.await {
+                Ok(fd) => Ok(File::from_fd(fd)),
+                Err(error) if syscall::lacks_unnamed(error.io()) => {
+                    this.blocking(NAME, move || syscall::open_temporary(&staging))
+                        .await
+                        .map(|(fd, name)| File::from_fd_named(fd, name))
+                }
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    fn open(&self, path: &Path) -> Op<DiskResult<File>> {
+        let opening = self.open_with("open", c_path(path), libc::O_RDONLY);
+        Box::pin(async move { opening.await.map(File::from_fd) })
+    }
+
+    fn open_beneath(&self, dir: &Path, path: &Path) -> Op<DiskResult<File>> {
+        const NAME: &str = "open";
+        let path = match c_path(path) {
+            Ok(path) => path,
+            Err(error) => return ready(Err(error)),
+        };
+        let this = self.clone();
+        let directory = self.directory(dir);
+        undroppable(NAME, async move {
+            let directory = directory.await?;
+            let fd = descriptor(NAME, &directory)?;
+            // O_NONBLOCK: opening a pipe that lies there must not wait for its writer.
+            let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+            let how = types::OpenHow::new()
+                .flags(u64::from(flags.unsigned_abs()))
+                .resolve(libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS);
+            let data = (path, Box::new(how), directory);
+            let opening = this.operate(NAME, &this.0.metadata, data, move |(path, how, _)| {
+                opcode::OpenAt2::new(types::Fd(fd), path.as_ptr(), &raw const **how).build()
+            });
+            opening.await.map(|(fd, _)| File::from_fd(owned(fd)))
+        })
+    }
+
+    fn stat(&self, file: &File) -> Op<DiskResult<Stat>> {
+        const NAME: &str = "stat";
+        let file = match os(NAME, file) {
+            Ok(file) => file,
+            Err(error) => return ready(Err(error)),
+        };
+        // `fstat` of an open file reads the inode in memory: no disk, no wait, no reason for an SQE.
+        ready(syscall::stat(file).map_err(|error| DiskError::new(NAME, error)))
+    }
+
+    fn set_direct(&self, file: &File, direct: bool) -> DiskResult<bool> {
+        const NAME: &str = "set direct I/O";
+        syscall::set_direct(os(NAME, file)?, direct).map_err(|error| DiskError::new(NAME, error))
+    }
+
+    fn write(&self, file: &File, lease: Lease, span: Range<usize>, offset: u64) -> Op<Transfer> {
+        let registered = self.0.registration.borrow().is_some();
+        assert!(span.end <= lease.len(), "a write stays inside its lease");
+        self.transfer("write", file, lease, move |fd, lease| {
+            let (address, size) = (lease.address().as_ptr().wrapping_add(span.start), sqe_size(&span));
+            match lease.region().filter(|_| registered) {
+                Some(region) => opcode::WriteFixed::new(types::Fd(fd), address, size, region)
+                    .offset(offset)
+                    .build(),
+                None => opcode::Write::new(types::Fd(fd), address, size).offset(offset).build(),
+            }
+        })
+    }
+
+    fn read(&self, file: &File, lease: Lease, span: Range<usize>, offset: u64) -> Op<Transfer> {
+        let registered = self.0.registration.borrow().is_some();
+        assert!(span.end <= lease.len(), "a read stays inside its lease");
+        self.transfer("read", file, lease, move |fd, lease| {
+            let (address, size) = (lease.address().as_ptr().wrapping_add(span.start), sqe_size(&span));
+            match lease.region().filter(|_| registered) {
+                Some(region) => opcode::ReadFixed::new(types::Fd(fd), address, size, region)
+                    .offset(offset)
+                    .build(),
+                None => opcode::Read::new(types::Fd(fd), address, size).offset(offset).build(),
+            }
+        })
+    }
+
+    fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>> {
+        const NAME: &str = "allocate";
+        let fd = match descriptor(NAME, file) {
+            Ok(fd) => fd,
+            Err(error) => return ready(Err(error)),
+        };
+        let allocating = self.operate(NAME, &self.0.metadata, file.clone(), move |_| {
+            opcode::Fallocate::new(types::Fd(fd), len).offset(offset).build()
+        });
+        Box::pin(async move { allocating.await.map(drop) })
+    }
+
+    fn truncate(&self, file: &File, len: u64) -> Op<DiskResult<()>> {
+        self.on_file("truncate", file, move |file| syscall::truncate(file, len))
+    }
+
+    fn sync_data(&self, file: &File) -> Op<DiskResult<()>> {
+        self.sync("sync data", file.clone(), types::FsyncFlags::DATASYNC)
+    }
+
+    fn link(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
+        const NAME: &str = "link";
+        let (source, target) = match (descriptor(NAME, file), c_path(path)) {
+            (Ok(fd), Ok(target)) => match file.temporary() {
+                Some(name) => (c_path(&name), target),
+                None => (Ok(syscall::raw::descriptor_path(&fd)), target),
+            },
+            (Err(error), _) | (_, Err(error)) => return ready(Err(error)),
+        };
+        let source = match source {
+            Ok(source) => source,
+            Err(error) => return ready(Err(error)),
+        };
+        let renames = file.temporary().is_some();
+        let here = types::Fd(libc::AT_FDCWD);
+        let data = (source, target, file.clone());
+        let linking = self.operate(NAME, &self.0.metadata, data, move |(source, target, _)| {
+            if renames {
+                opcode::RenameAt::new(here, source.as_ptr(), here, target.as_ptr())
+                    .flags(libc::RENAME_NOREPLACE)
+                    .build()
+            } else {
+                opcode::LinkAt::new(here, source.as_ptr(), here, target.as_ptr())
+                    .flags(libc::AT_SYMLINK_FOLLOW)
+                    .build()
+            }
+        });
+        undroppable(NAME, async move {
+            let (_, (_, _, file)) = linking.await?;
+            file.forget_temporary();
+            Ok(())
+        })
+    }
+
+    fn sync_dir(&self, path: &Path) -> Op<DiskResult<()>> {
+        let this = self.clone();
+        let directory = self.directory(path);
+        Box::pin(async move {
+            let directory = directory.await?;
+            this.sync("sync directory", directory, types::FsyncFlags::empty()).await
+        })
+    }
+
+    fn remove(&self, path: &Path) -> Op<DiskResult<()>> {
+        let path = match c_path(path) {
+            Ok(path) => path,
+            Err(error) => return ready(Err(error)),
+        };
+        let removing = self.operate("remove", &self.0.metadata, path, |path| {
+            opcode::UnlinkAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr()).build()
+        });
+        Box::pin(async move { removing.await.map(drop) })
+    }
+
+    fn free_bytes(&self, path: &Path) -> Op<DiskResult<u64>> {
+        let path = path.to_owned();
+        self.blocking("free space", move || syscall::free_bytes(&path))
+    }
+
+    fn drain(&self) -> Op<()> {
+        let this = self.clone();
+        Box::pin(async move {
+            this.0.transfers.drain().await;
+            this.0.syncs.drain().await;
+            this.0.metadata.drain().await;
+            this.0.directories.borrow_mut().clear();
+            if let Some(registry) = this.0.registration.borrow_mut().take()
+                && let Err(error) = registry.unregister()
+            {
+                tracing::debug!(%error, "buffers stay registered until the ring closes");
+            }
+            this.0.slab.retire();
+        })
+    }
+}
+
+/// Gives back what the operation held, with the kernel's answer.
+struct Finish<D>(PhantomData<D>);
+
+impl<D> OneshotOutputTransform for Finish<D> {
+    type Output = (i32, D);
+    type StoredData = D;
+
+    fn transform_oneshot_output(self, data: D, cqe: cqueue::Entry) -> (i32, D) {
+        (cqe.result(), data)
+    }
+}
+
+fn submit<D: Unpin + 'static>(sqe: squeue::Entry, data: D) -> InFlightOneshot<D, Finish<D>> {
+    UnsubmittedOneshot::new(data, Finish(PhantomData), sqe).submit()
+}
+
+fn count(name: &'static str, result: i32) -> DiskResult<usize> {
+    usize::try_from(result).map_err(|_| DiskError::from_errno(name, -result))
+}
+
+fn sqe_size(span: &Range<usize>) -> u32 {
+    assert!(span.start <= span.end, "a span runs forward");
+    match u32::try_from(span.end - span.start) {
+        Ok(size) => size,
+        Err(_) => unreachable!("a lease is far smaller than 4 GiB"),
+    }
+}
+
+fn descriptor(name: &'static str, file: &File) -> DiskResult<RawFd> {
+    file.raw_fd().ok_or_else(|| DiskError::from_errno(name, libc::EBADF))
+}
+
+fn os<'a>(name: &'static str, file: &'a File) -> DiskResult<&'a fs::File> {
+    file.os().ok_or_else(|| DiskError::from_errno(name, libc::EBADF))
+}
+
+fn c_path(path: &Path) -> DiskResult<CString> {
+    syscall::raw::c_path(path).map_err(|error| DiskError::new("open", error))
+}
+
+fn owned(fd: i32) -> OwnedFd {
+    #![expect(unsafe_code, reason = "a completion delivers a descriptor as a number")]
+    // SAFETY: the number is the result of a successful open whose completion this is: nobody else
+    // has seen it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+fn ready<T: 'static>(value: T) -> Op<T> {
+    Box::pin(std::future::ready(value))
+}
+
+/// Runs to its end even when the caller stops listening.
+fn undroppable<T: 'static>(
+    name: &'static str,
+    operation: impl Future<Output = DiskResult<T>> + 'static,
+) -> Op<DiskResult<T>> {
+    let task = tokio::task::spawn_local(operation);
+    Box::pin(async move { task.await.unwrap_or_else(|_| Err(DiskError::cancelled(name))) })
+}
+
+fn unregistered(slab: &Slab, error: &io::Error) -> String {
+    format!(
+        "buffers of {} MiB a worker are not registered with io_uring ({error}): each transfer \
+         costs a page walk more. Raise the locked-memory limit (ulimit -l, LimitMEMLOCK=, \
+         docker --ulimit memlock=-1) to lift this",
+        slab.size() >> 20
+    )
+}

@@ -1,0 +1,338 @@
+//! An object while it is received: bytes in, chunks to the disk, at the end a sealed file without
+//! a name.
+//!
+//! One [`Receiving`] per file being uploaded. Its life:
+//!
+//! ```text
+//!                  write                   seal                     publish
+//!   create ──► Receiving ◄──► (parked) ──► Sealed ──► (publisher.rs) ──► Published
+//!                  │  drop                   │ drop
+//!                  └──► nothing left ◄───────┘
+//! ```
+//!
+//! 1. `write` copies bytes into a lease; a full chunk is hashed while it is in cache and goes to
+//!    the disk at its planned offset, several chunks in flight. When no lease is free it waits, the
+//!    body is not polled, and TCP makes the sender wait.
+//! 2. `park` gives the lease back when the sender is slow: what is block-aligned is written, the
+//!    rest (less than a block) is kept aside.
+//! 3. `seal` appends padding and seal to the last chunk, so a small object is one write, waits for
+//!    all writes and cuts what was preallocated beyond the end.
+//! 4. The first failure stays: every later call repeats it.
+//!
+//! Writes run as tasks that own their lease, so a lease returns with its completion, whatever the
+//! upload's own task waits for. Dropping this value drops the tasks; the kernel keeps the buffers
+//! until it is done with them (disk/uring.rs) and the file, having no name, vanishes.
+
+use tokio::task::JoinSet;
+
+use super::error::{StoreError, StoreErrorKind, StoreResult};
+use super::hash::ObjectHasher;
+use super::seal::Seal;
+use super::volume::Store;
+use crate::base::limits::{
+    BLOCK_SIZE, DIRECT_SIZE_MIN, OBJECT_SIZE_MAX, WRITES_PER_UPLOAD_MAX,
+};
+use crate::disk::{DiskErrorKind, DiskResult, File, Lease, Pool, write_all};
+use crate::plan::{self, Preallocation};
+
+/// What is known of an object before its first byte.
+#[derive(Clone, Debug)]
+pub struct NewObject {
+    /// Original name, at most `NAME_SIZE_MAX` bytes.
+    pub name: String,
+    /// Media type, at most `CONTENT_TYPE_SIZE_MAX` bytes.
+    pub content_type: String,
+    /// Claimed size, bytes; `None` when unknown. Reserves nothing.
+    pub size_bytes: Option<u64>,
+}
+
+/// An object being received.
+pub struct Receiving {
+    store: Store,
+    new: NewObject,
+    file: Option<File>,
+    /// The chunk being filled.
+    filling: Option<Filling>,
+    /// Less than a block, kept while parked; it belongs at `offset`.
+    aside: Vec<u8>,
+    /// Where the next lease starts in the file: block-aligned.
+    offset: u64,
+    hasher: ObjectHasher,
+    /// Data received, bytes.
+    size: u64,
+    preallocation: Preallocation,
+    /// How far the file reaches by preallocation, bytes.
+    allocated: u64,
+    tasks: JoinSet<DiskResult<()>>,
+    failed: Option<StoreError>,
+}
+
+/// A lease being filled.
+struct Filling {
+    lease: Lease,
+    filled: usize,
+    /// How much of `filled` the hasher has seen.
+    hashed: usize,
+    /// Where the chunk ends: never beyond the planner's next chunk border.
+    capacity: usize,
+}
+
+/// A whole object without a name.
+pub struct Sealed {
+    pub(super) file: File,
+    pub(super) seal: Seal,
+}
+
+impl Receiving {
+    pub(super) fn new(store: Store, new: NewObject) -> Receiving {
+        let preallocation = Preallocation::new(new.size_bytes);
+        Receiving {
+            store,
+            new,
+            file: None,
+            filling: None,
+            aside: Vec::new(),
+            offset: 0,
+            hasher: ObjectHasher::new(),
+            size: 0,
+            preallocation,
+            allocated: 0,
+            tasks: JoinSet::new(),
+            failed: None,
+        }
+    }
+
+    /// Data received so far, bytes.
+    pub fn size_bytes(&self) -> u64 {
+        self.size
+    }
+
+    /// Takes the next bytes. Returns when they are in a buffer, not when they are on disk; waits
+    /// while there is no buffer.
+    ///
+    /// # Errors
+    /// The first failure of this object, from here on.
+    pub async fn write(&mut self, data: &[u8]) -> StoreResult<()> {
+        let grown = self.size.checked_add(data.len() as u64);
+        if grown.is_none_or(|size| size > OBJECT_SIZE_MAX) {
+            let message = format!("an object holds at most {OBJECT_SIZE_MAX} bytes");
+            return self.fail(StoreError::new(StoreErrorKind::TooLarge, message));
+        }
+        self.size += data.len() as u64;
+        let result = self.append(data).await;
+        self.keep_failure(result)
+    }
+
+    /// Gives the buffer back because the sender is slow: writes what is block-aligned and keeps
+    /// the rest, less than a block, aside.
+    ///
+    /// # Errors
+    /// The first failure of this object.
+    pub async fn park(&mut self) -> StoreResult<()> {
+        let result = self.spill().await;
+        self.keep_failure(result)
+    }
+
+    /// Ends the object: padding and seal, then every write awaited.
+    ///
+    /// # Errors
+    /// The first failure of this object. Nothing is left of it then.
+    pub async fn seal(mut self) -> StoreResult<Sealed> {
+        self.check_failed()?;
+        self.hash_filled();
+        let hash = std::mem::take(&mut self.hasher).finish();
+        let NewObject { name, content_type, .. } = self.new.clone();
+        let seal = Seal::new(name, content_type, self.size, hash);
+        let bytes = seal.encode();
+        let padded = plan::padded_size(self.size);
+        // Padding and seal are bytes of the file that are no bytes of the object.
+        let padding = usize::try_from(padded - self.size).unwrap_or(BLOCK_SIZE);
+        self.append_unhashed(&[0; BLOCK_SIZE][..padding]).await?;
+        self.append_unhashed(&bytes).await?;
+        let end = padded + bytes.len() as u64;
+        self.flush(end).await?;
+        while self.tasks.len() > 0 {
+            self.reap().await?;
+        }
+        let Some(file) = self.file.take() else { unreachable!("a seal is at least one write") };
+        if self.allocated > end {
+            self.store.disk().truncate(&file, end).await?;
+        }
+        Ok(Sealed { file, seal })
+    }
+
+    async fn append(&mut self, data: &[u8]) -> StoreResult<()> {
+        self.check_failed()?;
+        let mut rest = data;
+        while !rest.is_empty() {
+            let filling = self.filling().await?;
+            let take = rest.len().min(filling.capacity - filling.filled);
+            let (now, later) = rest.split_at(take);
+            filling.lease[filling.filled..filling.filled + take].copy_from_slice(now);
+            filling.filled += take;
+            rest = later;
+            if filling.filled == filling.capacity {
+                self.hash_filled();
+                self.flush(u64::MAX).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn append_unhashed(&mut self, data: &[u8]) -> StoreResult<()> {
+        let mut rest = data;
+        while !rest.is_empty() {
+            let filling = self.filling().await?;
+            let take = rest.len().min(filling.capacity - filling.filled);
+            let (now, later) = rest.split_at(take);
+            filling.lease[filling.filled..filling.filled + take].copy_from_slice(now);
+            filling.filled += take;
+            filling.hashed = filling.filled;
+            rest = later;
+            if filling.filled == filling.capacity {
+                self.flush(u64::MAX).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The chunk being filled; a new one, with what was kept aside, when there is none.
+    async fn filling(&mut self) -> StoreResult<&mut Filling> {
+        if self.filling.is_none() {
+            let mut lease = self.store.disk().slab().take(Pool::Upload).await;
+            let filled = self.aside.len();
+            lease[..filled].copy_from_slice(&self.aside);
+            self.aside.clear();
+            let capacity = plan::room_in_chunk(self.offset, lease.len());
+            // What was kept aside was hashed when it was parked.
+            self.filling = Some(Filling { lease, filled, hashed: filled, capacity });
+        }
+        match &mut self.filling {
+            Some(filling) => Ok(filling),
+            None => unreachable!("made above"),
+        }
+    }
+
+    fn hash_filled(&mut self) {
+        if let Some(filling) = &mut self.filling {
+            self.hasher.update(&filling.lease[filling.hashed..filling.filled]);
+            filling.hashed = filling.filled;
+        }
+    }
+
+    async fn spill(&mut self) -> StoreResult<()> {
+        self.check_failed()?;
+        self.hash_filled();
+        let Some(filling) = &mut self.filling else { return Ok(()) };
+        let spill = plan::spill(filling.filled);
+        self.aside.extend_from_slice(&filling.lease[spill.aligned..filling.filled]);
+        filling.filled = spill.aligned;
+        if filling.filled == 0 {
+            self.filling = None;
+            return Ok(());
+        }
+        self.flush(u64::MAX).await
+    }
+
+    /// Sends the chunk being filled to the disk. `end` is the size of the whole file when it is
+    /// known, and decides with the claimed size whether the file is worth direct I/O.
+    async fn flush(&mut self, end: u64) -> StoreResult<()> {
+        let Some(filling) = self.filling.take() else { return Ok(()) };
+        let Filling { lease, filled, .. } = filling;
+        assert!(filled.is_multiple_of(BLOCK_SIZE), "only whole blocks go to the disk");
+        let file = self.opened(end).await?;
+        while self.tasks.len() >= WRITES_PER_UPLOAD_MAX {
+            self.reap().await?;
+        }
+        while let Some(done) = self.tasks.try_join_next() {
+            flatten(done)?;
+        }
+        self.preallocate(&file, end);
+        let disk = self.store.disk();
+        let offset = self.offset;
+        self.tasks.spawn_local(async move {
+            let (lease, result) = write_all(&*disk, &file, lease, 0..filled, offset).await;
+            drop(lease);
+            result
+        });
+        self.offset += filled as u64;
+        Ok(())
+    }
+
+    /// The file, opened with the first chunk: only then is it known whether it is small.
+    async fn opened(&mut self, end: u64) -> StoreResult<File> {
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
+        let disk = self.store.disk();
+        let file = disk.create_unnamed(self.store.layout().staging()).await?;
+        let size = self.new.size_bytes.unwrap_or(u64::MAX).min(end);
+        if size >= DIRECT_SIZE_MIN {
+            disk.set_direct(&file, true)?;
+        }
+        self.file = Some(file.clone());
+        Ok(file)
+    }
+
+    /// Preallocates beside the writes, never in their way.
+    fn preallocate(&mut self, file: &File, end: u64) {
+        let written = self.offset;
+        if end != u64::MAX {
+            return;
+        }
+        let Some(range) = self.preallocation.next(written) else { return };
+        self.allocated = range.end;
+        let disk = self.store.disk();
+        let file = file.clone();
+        self.tasks.spawn_local(async move {
+            match disk.allocate(&file, range.start, range.end - range.start).await {
+                // Without preallocation writing is slower, not wrong.
+                Err(error) if error.kind() == DiskErrorKind::Unsupported => Ok(()),
+                other => other,
+            }
+        });
+    }
+
+    async fn reap(&mut self) -> StoreResult<()> {
+        match self.tasks.join_next().await {
+            Some(done) => flatten(done),
+            None => Ok(()),
+        }
+    }
+
+    fn check_failed(&self) -> StoreResult<()> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    fn keep_failure(&mut self, result: StoreResult<()>) -> StoreResult<()> {
+        match result {
+            Err(error) => self.fail(error),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn fail(&mut self, error: StoreError) -> StoreResult<()> {
+        self.filling = None;
+        self.file = None;
+        Err(self.failed.get_or_insert(error).clone())
+    }
+}
+
+impl Sealed {
+    /// Size of the data, bytes.
+    pub fn size_bytes(&self) -> u64 {
+        self.seal.size_bytes
+    }
+
+    /// BLAKE3 of the data.
+    pub fn blake3(&self) -> [u8; 32] {
+        self.seal.blake3
+    }
+}
+
+fn flatten(done: Result<DiskResult<()>, tokio::task::JoinError>) -> StoreResult<()> {
+    match done {
+        Ok(result) => Ok(result?),
+        Err(_stopped) => Err(StoreError::new(StoreErrorKind::Stopping, "the worker is stopping")),
+    }
+}

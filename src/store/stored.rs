@@ -1,0 +1,147 @@
+//! A published object, opened: its seal checked, its data readable by ranges.
+
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::cache::{Hot, Ticket};
+use super::error::{StoreError, StoreErrorKind, StoreResult};
+use super::reader::Reader;
+use super::seal::{Seal, TAIL_SIZE, Tail};
+use super::volume::Store;
+use crate::base::limits::{CACHE_OBJECT_SIZE_MAX, OPEN_READ_SIZE};
+use crate::disk::{Disk, File, Lease, Stat, read_full};
+use crate::id::ObjectNumber;
+
+/// An object, open for reading.
+pub struct Stored {
+    seal: Arc<Seal>,
+    data: Data,
+}
+
+enum Data {
+    Memory(Bytes),
+    File { disk: Rc<dyn Disk>, file: File },
+}
+
+/// A file below the public directory, open for reading.
+pub struct PublicFile {
+    disk: Rc<dyn Disk>,
+    file: File,
+    stat: Stat,
+}
+
+impl Stored {
+    pub(super) fn from_hot(hot: Hot) -> Stored {
+        Stored { seal: hot.seal, data: Data::Memory(hot.data) }
+    }
+
+    /// Opens the object's file and reads its seal; a small object comes with all its data in the
+    /// same read, and into the cache.
+    pub(super) async fn open(
+        store: &Store,
+        object: ObjectNumber,
+        ticket: &Ticket,
+    ) -> StoreResult<Stored> {
+        let disk = store.disk();
+        let file = disk.open(&store.layout().object(object)).await?;
+        let size = disk.stat(&file).await?.size;
+        let end = read_end(&*disk, &file, size, OPEN_READ_SIZE).await?;
+        let tail = end.last_chunk::<TAIL_SIZE>().ok_or_else(|| cut(size))?;
+        let tail = Tail::decode(tail, size)?;
+        let more;
+        let seal = match end.len().checked_sub(tail.seal_size) {
+            Some(start) => &end[start..],
+            None => {
+                more = read_end(&*disk, &file, size, tail.seal_size).await?;
+                &more[..]
+            }
+        };
+        let seal = Arc::new(Seal::decode(seal)?);
+        if seal.size_bytes != tail.data_size {
+            return Err(StoreError::new(StoreErrorKind::Damaged, "seal and tail disagree"));
+        }
+        let whole = end.len() as u64 == size;
+        if whole && seal.size_bytes <= CACHE_OBJECT_SIZE_MAX as u64 {
+            let data_size = usize::try_from(seal.size_bytes).unwrap_or(usize::MAX);
+            let data = Bytes::copy_from_slice(&end[..data_size]);
+            let hot = Hot { seal: Arc::clone(&seal), data: data.clone() };
+            store.cache().offer(object, ticket, hot);
+            return Ok(Stored { seal, data: Data::Memory(data) });
+        }
+        Ok(Stored { seal, data: Data::File { disk, file } })
+    }
+
+    /// What the object says of itself.
+    pub fn seal(&self) -> &Seal {
+        &self.seal
+    }
+
+    /// A range of the data.
+    ///
+    /// # Panics
+    /// When the range is not inside the data: the caller checks what strangers ask for.
+    pub fn read(&self, range: Range<u64>) -> Reader {
+        assert!(range.start <= range.end, "a range runs forward");
+        assert!(range.end <= self.seal.size_bytes, "a range lies inside the data");
+        match &self.data {
+            Data::Memory(data) => {
+                let start = usize::try_from(range.start).unwrap_or(usize::MAX);
+                let end = usize::try_from(range.end).unwrap_or(usize::MAX);
+                Reader::from_memory(data.slice(start..end))
+            }
+            Data::File { disk, file } => {
+                Reader::from_file(Rc::clone(disk), file.clone(), range)
+            }
+        }
+    }
+}
+
+impl PublicFile {
+    pub(super) fn new(disk: Rc<dyn Disk>, file: File, stat: Stat) -> PublicFile {
+        PublicFile { disk, file, stat }
+    }
+
+    /// Size, bytes, when it was opened.
+    pub fn size_bytes(&self) -> u64 {
+        self.stat.size
+    }
+
+    /// Last modification when it was opened.
+    pub fn modified(&self) -> SystemTime {
+        self.stat.modified
+    }
+
+    /// A range of the file. One that is cut meanwhile ends in an error.
+    ///
+    /// # Panics
+    /// When the range is not inside the file as it was opened.
+    pub fn read(&self, range: Range<u64>) -> Reader {
+        assert!(range.end <= self.stat.size, "a range lies inside the file");
+        Reader::from_file(Rc::clone(&self.disk), self.file.clone(), range)
+    }
+}
+
+/// The last `size_max` bytes of a file, or all of a smaller one.
+async fn read_end(
+    disk: &dyn Disk,
+    file: &File,
+    file_size: u64,
+    size_max: usize,
+) -> StoreResult<Lease> {
+    let size = usize::try_from(file_size).unwrap_or(usize::MAX).min(size_max);
+    let lease = Lease::heap(size);
+    let end = read_full(disk, file, lease, 0..size, file_size - size as u64).await;
+    if end.result? < size {
+        return Err(cut(file_size));
+    }
+    Ok(end.lease)
+}
+
+fn cut(size: u64) -> StoreError {
+    let message = format!("a file of {size} bytes is no sealed object");
+    StoreError::new(StoreErrorKind::Damaged, message)
+}
