@@ -98,29 +98,6 @@ fn a_body_is_asked_for_only_after_the_checks() {
 }
 
 #[test]
-fn a_digest_that_does_not_match_is_400_and_keeps_nothing() {
-    let mut daemon = Daemon::start();
-    for (name, wrong, right) in [
-        ("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg==", "XUFAKrxLKna5cZ2REBfFkg=="),
-        (
-            "Repr-Digest",
-            "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:",
-            "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:",
-        ),
-        (
-            "Content-Digest",
-            "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:",
-            "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:",
-        ),
-    ] {
-        daemon.request("PUT", "/files/a", &[(name, wrong)], b"hello").error(400);
-        assert_eq!(daemon.request("PUT", "/files/a", &[(name, right)], b"hello").status, 201);
-    }
-    daemon.stop();
-    assert_eq!(objects(daemon.root()).len(), 3);
-}
-
-#[test]
 fn an_early_refusal_does_not_corrupt_the_connection() {
     let daemon = Daemon::start();
     let mut client = daemon.connect();

@@ -5,6 +5,7 @@ mod client;
 mod daemon;
 mod files;
 mod form;
+mod page;
 mod payload;
 mod seal;
 
@@ -12,5 +13,6 @@ pub(crate) use client::{Client, Response, Uploaded, request};
 pub(crate) use daemon::{Daemon, Engine, Setup, engines, heavy, signal};
 pub(crate) use files::{free_bytes, names_below, objects, staged};
 pub(crate) use form::Form;
+pub(crate) use page::fenced;
 pub(crate) use payload::{Payload, payload};
 pub(crate) use seal::verify_object;
