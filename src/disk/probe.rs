@@ -180,14 +180,14 @@ fn explain(error: &io::Error) -> RingRefused {
             "the locked-memory limit has no room for a ring",
             "raise it (ulimit -l, LimitMEMLOCK=, docker --ulimit memlock=-1)",
         ),
-        (Some(libc::EMFILE | libc::ENFILE), _) => (
-            "EMFILE",
-            "no file descriptor is left",
-            "raise the limit (ulimit -n, LimitNOFILE=)",
-        ),
+        (Some(libc::EMFILE | libc::ENFILE), _) => {
+            ("EMFILE", "no file descriptor is left", "raise the limit (ulimit -n, LimitNOFILE=)")
+        }
         _ => ("error", "the kernel refused a ring", "see the errno, or choose --engine threads"),
     };
-    let reason = format!("io_uring does not work here: {name} ({error}). Likely cause: {cause}. Remedy: {remedy}");
+    let reason = format!(
+        "io_uring does not work here: {name} ({error}). Likely cause: {cause}. Remedy: {remedy}"
+    );
     RingRefused { reason }
 }
 

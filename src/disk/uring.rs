@@ -247,11 +247,10 @@ impl Disk for UringDisk {
         Box::pin(async move {
             match unnamed.await {
                 Ok(fd) => Ok(File::from_fd(fd)),
-                Err(error) if syscall::lacks_unnamed(error.io()) => {
-                    this.blocking(NAME, move || syscall::open_temporary(&staging))
-                        .await
-                        .map(|(fd, name)| File::from_fd_named(fd, name))
-                }
+                Err(error) if syscall::lacks_unnamed(error.io()) => this
+                    .blocking(NAME, move || syscall::open_temporary(&staging))
+                    .await
+                    .map(|(fd, name)| File::from_fd_named(fd, name)),
                 Err(error) => Err(error),
             }
         })
@@ -305,7 +304,8 @@ impl Disk for UringDisk {
         let registered = self.0.registration.borrow().is_some();
         assert!(span.end <= lease.len(), "a write stays inside its lease");
         self.transfer("write", file, lease, move |fd, lease| {
-            let (address, size) = (lease.address().as_ptr().wrapping_add(span.start), sqe_size(&span));
+            let (address, size) =
+                (lease.address().as_ptr().wrapping_add(span.start), sqe_size(&span));
             match lease.region().filter(|_| registered) {
                 Some(region) => opcode::WriteFixed::new(types::Fd(fd), address, size, region)
                     .offset(offset)
@@ -319,7 +319,8 @@ impl Disk for UringDisk {
         let registered = self.0.registration.borrow().is_some();
         assert!(span.end <= lease.len(), "a read stays inside its lease");
         self.transfer("read", file, lease, move |fd, lease| {
-            let (address, size) = (lease.address().as_ptr().wrapping_add(span.start), sqe_size(&span));
+            let (address, size) =
+                (lease.address().as_ptr().wrapping_add(span.start), sqe_size(&span));
             match lease.region().filter(|_| registered) {
                 Some(region) => opcode::ReadFixed::new(types::Fd(fd), address, size, region)
                     .offset(offset)

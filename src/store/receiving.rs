@@ -29,9 +29,7 @@ use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::hash::ObjectHasher;
 use super::seal::Seal;
 use super::volume::Store;
-use crate::base::limits::{
-    BLOCK_SIZE, DIRECT_SIZE_MIN, OBJECT_SIZE_MAX, WRITES_PER_UPLOAD_MAX,
-};
+use crate::base::limits::{BLOCK_SIZE, DIRECT_SIZE_MIN, OBJECT_SIZE_MAX, WRITES_PER_UPLOAD_MAX};
 use crate::disk::{DiskErrorKind, DiskResult, File, Lease, Pool, write_all};
 use crate::plan::{self, Preallocation};
 

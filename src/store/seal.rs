@@ -94,8 +94,8 @@ impl Seal {
         assert!(self.block_hashes.len() <= HASH_BLOCKS_MAX, "the hasher doubles its blocks");
         let texts = HEADER_SIZE + self.content_type.len() + self.name.len();
         let values = self.block_hashes.len() * VALUE_SIZE;
-        let size = (texts.next_multiple_of(VALUE_SIZE) + values + TAIL_SIZE)
-            .next_multiple_of(BLOCK_SIZE);
+        let size =
+            (texts.next_multiple_of(VALUE_SIZE) + values + TAIL_SIZE).next_multiple_of(BLOCK_SIZE);
         let mut out = Vec::with_capacity(size);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());

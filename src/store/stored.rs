@@ -93,9 +93,7 @@ impl Stored {
                 let end = usize::try_from(range.end).unwrap_or(usize::MAX);
                 Reader::from_memory(data.slice(start..end))
             }
-            Data::File { disk, file } => {
-                Reader::from_file(Rc::clone(disk), file.clone(), range)
-            }
+            Data::File { disk, file } => Reader::from_file(Rc::clone(disk), file.clone(), range),
         }
     }
 }
