@@ -84,7 +84,7 @@ fn an_upload_that_outlives_the_grace_time_is_dropped_whole() {
 
 #[test]
 fn a_second_signal_exits_at_once() {
-    let mut daemon = Setup::new().flag("--grace", "60s").allow("second signal").start();
+    let mut daemon = Setup::new().flag("--grace", "60s").allow("stopping at once").start();
     let _stalled = half_upload(&daemon, &payload(5, 3_000_000));
     signal(daemon.pid(), "TERM");
     std::thread::sleep(MOMENT);

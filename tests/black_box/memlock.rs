@@ -21,7 +21,7 @@ fn an_ordinary_user_with_little_locked_memory_is_served_unregistered() {
         .engine(Engine::IoUring)
         .workers(2)
         .memlock_kib(MEMLOCK_KIB)
-        .allow("RLIMIT_MEMLOCK");
+        .allow("LimitMEMLOCK");
     if is_root() {
         setup = as_nobody(setup, place.path());
     }
@@ -33,7 +33,7 @@ fn an_ordinary_user_with_little_locked_memory_is_served_unregistered() {
     }
     daemon.stop();
     let log = daemon.log_text();
-    let said = log.lines().filter(|line| line.contains("RLIMIT_MEMLOCK")).count();
+    let said = log.lines().filter(|line| line.contains("LimitMEMLOCK")).count();
     assert_eq!(said, 1, "said once:\n{log}");
 }
 
