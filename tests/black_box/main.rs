@@ -19,4 +19,5 @@ mod public;
 mod readme;
 mod round_trip;
 mod spread;
+mod start;
 mod upload_form;

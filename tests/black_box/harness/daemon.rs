@@ -122,11 +122,17 @@ impl Setup {
         self
     }
 
-    /// Sets a variable of the daemon's environment, which holds nothing else.
-    pub(crate) fn env(mut self, name: &str, value: &str) -> Setup {
+    /// Takes a variable out of the daemon's environment.
+    pub(crate) fn without_env(mut self, name: &str) -> Setup {
         self.environment.retain(|(present, _)| present != name);
-        self.environment.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Sets a variable of the daemon's environment, which holds nothing else.
+    pub(crate) fn env(self, name: &str, value: &str) -> Setup {
+        let mut setup = self.without_env(name);
+        setup.environment.push((name.to_owned(), value.to_owned()));
+        setup
     }
 
     /// Runs as user and group `uid`, from a copy of the binary that this user can reach.
@@ -202,9 +208,11 @@ impl Setup {
         if let Some((uid, _)) = &self.user {
             command.uid(*uid).gid(*uid);
         }
+        command.args(["serve", "--root"]).arg(self.root());
+        if !self.flags.iter().any(|flag| flag == "--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--root"])
-            .arg(self.root())
             .args(&self.flags)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
