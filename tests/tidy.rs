@@ -11,6 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ringhold::http::ROUTES;
+
 /// A module imports modules of lower floors only.
 const FLOORS: [(&str, u32); 15] = [
     ("base", 0),
@@ -345,21 +347,8 @@ fn flags_out_of_step(flags: &BTreeSet<String>, readme: &str) -> Complaints {
 }
 
 fn missing_routes(page: &str) -> Complaints {
-    let routes = [
-        "POST /uploadFile",
-        "POST /downloadFile",
-        "PUT /files/{name}",
-        "GET /files/{file_id}",
-        "HEAD /files/{file_id}",
-        "GET /files/{file_id}/manifest",
-        "DELETE /files/{file_id}",
-        "GET /{path}",
-        "GET /healthz",
-        "GET /readyz",
-        "GET /metrics",
-    ];
-    let missing = routes.iter().filter(|route| !page.contains(*route));
-    missing.map(|route| format!("docs/http.md lacks `{route}`")).collect()
+    let missing = ROUTES.iter().filter(|route| !page.contains(route.pattern));
+    missing.map(|route| format!("docs/http.md lacks `{}`", route.pattern)).collect()
 }
 
 // ---- the rules can complain -------------------------------------------------------------------
