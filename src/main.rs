@@ -1,3 +1,40 @@
-//! The `ringhold` binary: parse, dispatch, exit code.
+//! The `ringhold` binary: parse, dispatch, exit code (0 done, 1 failed, 2 asked wrongly). Floor 7.
 
-fn main() {}
+use std::io::{IsTerminal, stderr};
+use std::process::ExitCode;
+
+use clap::Parser;
+use ringhold::cli::{self, Failure};
+use ringhold::config::{Arguments, Command, Environment};
+
+fn main() -> ExitCode {
+    // A command line that makes no sense ends here, with 2; --help and --version with 0.
+    let arguments = Arguments::parse();
+    let environment = Environment::of_process();
+    if let Err(failure) = cli::prepare(&environment) {
+        eprintln!("ringhold: {failure}");
+        return ExitCode::from(failure.exit_code());
+    }
+    match dispatch(arguments.command, &environment) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            tell(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn dispatch(command: Command, environment: &Environment) -> Result<(), Failure> {
+    match command {
+        Command::Serve(arguments) => cli::serve(arguments, environment),
+    }
+}
+
+/// To a person as it is, to a program as a line of the log.
+fn tell(failure: &Failure) {
+    if stderr().is_terminal() {
+        eprintln!("ringhold: {failure}");
+    } else {
+        tracing::error!("{failure}");
+    }
+}

@@ -102,6 +102,29 @@ pub const CACHE_SHARDS: usize = 16;
 
 /// Connections one worker holds; further ones wait in the listener's backlog.
 pub const CONNECTIONS_PER_WORKER_MAX: usize = 10_000;
+/// Most workers: more threads than the largest common machine has cores help nobody.
+pub const WORKERS_MAX: usize = 512;
+/// Connections that wait to be accepted, per listener; the kernel cuts it to `somaxconn`.
+pub const LISTEN_BACKLOG: i32 = 1024;
+/// Pause after an accept that failed, milliseconds. Out of descriptors, the next one fails too
+/// until a connection ends; ten tries a second are no load.
+pub const ACCEPT_RETRY_MS: u64 = 100;
+/// Most bytes of one read from a socket, unless it holds a permit to read large. hyper's buffer
+/// is twice that and two may be filled (`worker/socket.rs`): 64 KiB touched per connection.
+pub const SOCKET_READ_SIZE_SMALL: usize = 32 << 10;
+/// Most bytes of one read with a permit; hyper's buffer is at most [`CONNECTION_BUFFER_SIZE_MAX`],
+/// of which a read touches this much.
+pub const SOCKET_READ_SIZE_LARGE: usize = 1 << 20;
+/// By how many the full small reads outnumber the others before a connection asks for a permit:
+/// about 200 KiB that were there when they were asked for (hyper's first reads are of 8 KiB). Not
+/// in a row: a fresh socket's receive buffer holds four, then the sender has its turn.
+pub const FULL_READS_BEFORE_LARGE: usize = 8;
+/// Connections that may read large at once, all workers together: 8 x 2 MiB of the 32 MiB that
+/// the daemon has besides slabs and connections.
+pub const LARGE_READS_MAX: usize = 8;
+/// The same for one worker: four streams saturate a core. A machine with more workers than
+/// [`LARGE_READS_MAX`] has one each, 2 MiB beside a slab of at least 64.
+pub const LARGE_READS_PER_WORKER_MAX: usize = 4;
 
 // ---- http -----------------------------------------------------------------------------------
 
@@ -109,8 +132,64 @@ pub const CONNECTIONS_PER_WORKER_MAX: usize = 10_000;
 pub const NAME_SIZE_MAX: usize = 255;
 /// Longest file ID accepted, bytes.
 pub const FILE_ID_SIZE_MAX: usize = 1024;
+/// Ranges read in one `Range` header; a longer list is ignored. Players and download managers ask
+/// for a handful, and each one costs a part with a header of its own.
+pub const RANGES_MAX: usize = 64;
+/// Request head (request line and headers), bytes. Browsers stay below 8 KiB, cookies included.
+pub const HEAD_SIZE_MAX: usize = 16 << 10;
+/// Time a client has for sending a request head from its first byte on, or from connecting,
+/// seconds.
+pub const HEAD_TIMEOUT_S: u64 = 10;
+/// Time a connection may stay open between two requests, seconds.
+pub const KEEP_ALIVE_TIMEOUT_S: u64 = 60;
+/// Most that hyper reads in one call and holds for writing, bytes. Large reads are what makes
+/// uploads fast; the socket adapter bounds how many connections read large at once.
+pub const CONNECTION_BUFFER_SIZE_MAX: usize = 2 << 20;
+/// Time without a byte from the client after which a body is given up, seconds.
+pub const BODY_IDLE_TIMEOUT_S: u64 = 30;
+/// Time without room in the client's socket after which an answer is given up, seconds. Until
+/// then the answer holds read buffers.
+pub const SEND_IDLE_TIMEOUT_S: u64 = 30;
+/// Waiting for a client that is free of any rate, seconds: a pause on a mobile network.
+pub const BODY_RATE_GRACE_S: u64 = 30;
+/// Slowest average rate of a body over the time spent waiting for it, bytes per second. A tenth
+/// of GPRS; below it is no network, but somebody who holds connections.
+pub const BODY_RATE_MIN: u64 = 512;
+/// Waiting for a client after which an upload gives its buffer back, milliseconds. Longer than the
+/// pauses inside a fast transfer, shorter than a round trip around the world.
+pub const PARK_AFTER_MS: u64 = 20;
+/// Parts in one upload request.
+pub const PARTS_MAX: usize = 1_000;
+/// Headers of one part, bytes.
+pub const PART_HEAD_SIZE_MAX: usize = 8 << 10;
+/// Longest multipart boundary, bytes (RFC 2046, section 5.1.1).
+pub const BOUNDARY_SIZE_MAX: usize = 70;
+/// Text before the first boundary of a multipart document, and blank lines between two, bytes.
+pub const PREAMBLE_SIZE_MAX: usize = 8 << 10;
+/// A form field that is not a file, bytes.
+pub const FIELD_SIZE_MAX: usize = 64 << 10;
+/// A JSON or urlencoded request, bytes.
+pub const DOCUMENT_SIZE_MAX: usize = 64 << 10;
+/// Body read and thrown away after a refusal, bytes: a client that is still sending must reach
+/// the end of what it has in flight before it reads the answer (RFC 9112, section 9.6).
+pub const LINGER_SIZE_MAX: u64 = 64 << 20;
+/// Time spent on that, seconds.
+pub const LINGER_TIMEOUT_S: u64 = 5;
+/// Hash values written into one frame of a manifest: 64 KiB of text.
+pub const MANIFEST_HASHES_PER_FRAME: usize = 1_000;
+
+// ---- config ---------------------------------------------------------------------------------
+
+/// Random bytes of a secret made at start; written as twice as many hex digits. 256 bits, as much
+/// as the keys derived from it.
+pub const SECRET_SIZE_NEW: usize = 32;
+/// Largest secret file, bytes: a key in any encoding, and not a file given by mistake.
+pub const SECRET_FILE_SIZE_MAX: u64 = 4096;
 
 const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
+const _: () = assert!(SOCKET_READ_SIZE_SMALL < SOCKET_READ_SIZE_LARGE);
+const _: () = assert!(SOCKET_READ_SIZE_LARGE <= CONNECTION_BUFFER_SIZE_MAX);
+const _: () = assert!(LARGE_READS_PER_WORKER_MAX <= LARGE_READS_MAX);
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use io_uring::{IoUring, Probe, opcode};
 
-use super::{Disk, EngineKind, Slab, ThreadsDisk, UringDisk};
+use super::{Disk, EngineKind, Slab, UringDisk};
 
 /// Which engine the operator wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Chosen {
     pub fn open(&self, slab: Slab, queue_depth: usize) -> Rc<dyn Disk> {
         match self.ring {
             Some(_) => Rc::new(UringDisk::new(slab, queue_depth)),
-            None => Rc::new(ThreadsDisk::new(slab, queue_depth)),
+            None => unimplemented!(),
         }
     }
 }

@@ -1,1 +1,23 @@
 //! The daemon's face: routes, handlers, bodies, errors. Floor 4.
+
+mod access_log;
+mod body;
+mod connection;
+mod delete;
+mod download;
+mod error;
+mod face;
+mod file_answer;
+mod form;
+mod health;
+mod linger;
+mod manifest;
+mod multipart;
+mod public;
+mod request_body;
+mod routes;
+mod upload;
+mod watch;
+
+pub use face::{Face, FaceParts, HttpOptions};
+pub use routes::{ROUTES, RouteSpec};

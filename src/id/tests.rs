@@ -7,6 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::keys::Keys;
+use super::primitives::{aes_256_ctr, siphash_64, siphash_128};
 use super::{IdService, KeyError, Kind, NameTooLong, ObjectNumber, plaintext};
 use crate::base::limits::{FILE_ID_SIZE_MAX, NAME_SIZE_MAX, SECRETS_PREVIOUS_MAX};
 
@@ -157,6 +158,34 @@ fn swapped_halves_are_refused() {
         let mixed = [&first.1[..border], &second.1[border..]].concat();
         assert!(ids.open(&spelled(&(first.0.clone(), mixed.clone()))).is_none());
         assert!(ids.open(&spelled(&(second.0.clone(), mixed))).is_none());
+    }
+}
+
+/// An ID around `plaintext` whose access hash is true: what only a holder of the keys can make.
+fn sealed(keys: &Keys, synthetic_iv: [u8; 16], mut plaintext: Vec<u8>) -> String {
+    let head = [&[1], &keys.fingerprint[..]].concat();
+    aes_256_ctr(&keys.enc, &synthetic_iv, &mut plaintext);
+    let file_name = [head.as_slice(), &synthetic_iv, &plaintext].concat();
+    spelled(&(siphash_64(&keys.access, &[&file_name]).to_vec(), file_name))
+}
+
+#[test]
+fn behind_a_true_access_hash_the_synthetic_iv_and_the_plaintext_are_still_checked() {
+    let (ids, keys) = (service(SECRET, &[]), Keys::derive(SECRET));
+    let object = ObjectNumber::from_bytes([4; 16]);
+    let genuine = plaintext::encode(Kind::Object, object, "name.txt").unwrap();
+    let iv_of = |plaintext: &[u8]| siphash_128(&keys.mac, &[&[1], &keys.fingerprint, plaintext]);
+    let id = sealed(&keys, iv_of(&genuine), genuine.clone());
+    assert_eq!(id, ids.issue(object, "name.txt").unwrap().as_str(), "the helper makes genuine IDs");
+    for bit in 0..128 {
+        let mut synthetic_iv = iv_of(&genuine);
+        synthetic_iv[bit / 8] ^= 1 << (bit % 8);
+        assert!(ids.open(&sealed(&keys, synthetic_iv, genuine.clone())).is_none(), "bit {bit}");
+    }
+    for (index, value) in [(0, 2), (17, 7), (31, 1)] {
+        let mut other = genuine.clone();
+        other[index] = value;
+        assert!(ids.open(&sealed(&keys, iv_of(&other), other)).is_none(), "byte {index}");
     }
 }
 

@@ -1,1 +1,18 @@
-//! The chunk planner; pure. Floor 1.
+//! The chunk planner: which bytes go where, in which pieces, and how far ahead to reserve room.
+//! Pure: no I/O, no clock, no runtime. Floor 1.
+
+mod chunk;
+mod cursor;
+mod error;
+mod parts;
+mod preallocation;
+#[cfg(test)]
+mod strategies;
+mod tail;
+
+pub use chunk::{Chunk, Chunks, Geometry};
+pub use cursor::{Cursor, Spill};
+pub use error::PlanError;
+pub use parts::parts;
+pub use preallocation::Preallocation;
+pub use tail::Tail;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::seal::SealError;
 use crate::disk::{DiskError, DiskErrorKind};
+use crate::plan::PlanError;
 
 /// What the caller can do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,5 +74,17 @@ impl From<DiskError> for StoreError {
 impl From<SealError> for StoreError {
     fn from(error: SealError) -> StoreError {
         StoreError::new(StoreErrorKind::Damaged, error.to_string())
+    }
+}
+
+impl From<PlanError> for StoreError {
+    fn from(error: PlanError) -> StoreError {
+        let kind = match error {
+            PlanError::TooLarge => StoreErrorKind::TooLarge,
+            PlanError::Inverted | PlanError::ChunkSize { .. } | PlanError::Alignment => {
+                StoreErrorKind::Failed
+            }
+        };
+        StoreError::new(kind, error.to_string())
     }
 }

@@ -88,7 +88,8 @@ impl ObjectHasher {
                 .collect();
             self.block_size *= 2;
         }
-        self.block.reset();
+        // Not `reset`: it would keep the old block's input offset.
+        self.block = blake3::Hasher::new();
         self.block.set_input_offset(self.values.len() as u64 * self.block_size);
         self.block_filled = 0;
     }

@@ -10,6 +10,8 @@ mod reader;
 mod receiving;
 mod seal;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod volume;
 
 pub use cache::HotCache;

@@ -24,7 +24,7 @@ use crate::base::limits::{
     FRAME_BYTES_OUTSTANDING_MAX, HEAP_READ_SIZE, READ_SIZE, READS_AHEAD_MAX,
 };
 use crate::disk::{Disk, File, Lease, Pool, Transfer, read_full};
-use crate::plan;
+use crate::plan::{Chunk, Geometry};
 
 /// Yields the bytes of one range.
 pub struct Reader(Source);
@@ -56,7 +56,7 @@ pub struct Frame(Storage);
 
 enum Storage {
     Memory(Bytes),
-    Lease { lease: Lease, start: usize, end: usize, held: Held },
+    Lease { lease: Lease, start: usize, end: usize, _held: Held },
 }
 
 /// Counts one frame's buffer in its reader's window.
@@ -140,36 +140,33 @@ impl FileReader {
             None if idle => Lease::heap(HEAP_READ_SIZE),
             None => return false,
         };
-        let chunk = plan::next_read(&self.rest, lease.len().min(READ_SIZE) as u64);
-        self.rest.start = chunk.end;
+        let planned =
+            Geometry::new(lease.len()).and_then(|buffers| buffers.range(self.rest.clone()));
+        let Some(chunk) = planned.ok().and_then(|mut chunks| chunks.next()) else {
+            unreachable!("buffers are powers of two, and the rest is not empty")
+        };
+        self.rest.start = chunk.end();
         self.reads.push_back(self.read(lease, chunk));
         true
     }
 
-    fn read(&self, lease: Lease, range: Range<u64>) -> LocalBoxFuture<'static, StoreResult<Frame>> {
-        let size = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        assert!(size <= lease.len(), "a planned read fits its buffer");
+    fn read(&self, lease: Lease, chunk: Chunk) -> LocalBoxFuture<'static, StoreResult<Frame>> {
+        let Chunk { offset, size } = chunk;
         let (disk, file) = (Rc::clone(&self.disk), self.file.clone());
         let window = Rc::clone(&self.window);
         // Submitted by the call, so that the reads ahead are in flight before anybody polls them.
-        let first = self.disk.read(&self.file, lease, 0..size, range.start);
+        let first = self.disk.read(&self.file, lease, 0..size, offset);
         Box::pin(async move {
             let Transfer { lease, result } = first.await;
             let count = result?;
-            let lease = if count < size && count > 0 {
-                let at = range.start + count as u64;
-                let rest = read_full(&*disk, &file, lease, count..size, at).await;
-                if rest.result? + count < size {
-                    return Err(too_short(range.end));
-                }
-                rest.lease
-            } else if count == 0 {
-                return Err(too_short(range.end));
-            } else {
-                lease
-            };
+            let at = offset + count as u64;
+            // Nothing is left to read unless the first read was short.
+            let Transfer { lease, result } = read_full(&*disk, &file, lease, count..size, at).await;
+            if count + result? < size {
+                return Err(too_short(chunk.end()));
+            }
             let held = Held::new(window, lease.len());
-            Ok(Frame(Storage::Lease { lease, start: 0, end: size, held }))
+            Ok(Frame(Storage::Lease { lease, start: 0, end: size, _held: held }))
         })
     }
 }

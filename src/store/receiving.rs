@@ -31,7 +31,11 @@ use super::seal::Seal;
 use super::volume::Store;
 use crate::base::limits::{BLOCK_SIZE, DIRECT_SIZE_MIN, OBJECT_SIZE_MAX, WRITES_PER_UPLOAD_MAX};
 use crate::disk::{DiskErrorKind, DiskResult, File, Lease, Pool, write_all};
-use crate::plan::{self, Preallocation};
+use crate::plan::{Chunk, Cursor, Geometry, PlanError, Preallocation, Tail};
+
+/// Bytes hashed at a time: enough for the widest SIMD of BLAKE3 (16 chunks of 1 KiB), and still
+/// in the L2 cache from the copy into the lease.
+const HASH_STEP: usize = 128 << 10;
 
 /// What is known of an object before its first byte.
 #[derive(Clone, Debug)]
@@ -53,8 +57,8 @@ pub struct Receiving {
     filling: Option<Filling>,
     /// Less than a block, kept while parked; it belongs at `offset`.
     aside: Vec<u8>,
-    /// Where the next lease starts in the file: block-aligned.
-    offset: u64,
+    /// Where the next chunk goes.
+    cursor: Cursor,
     hasher: ObjectHasher,
     /// Data received, bytes.
     size: u64,
@@ -71,8 +75,8 @@ struct Filling {
     filled: usize,
     /// How much of `filled` the hasher has seen.
     hashed: usize,
-    /// Where the chunk ends: never beyond the planner's next chunk border.
-    capacity: usize,
+    /// What fits up to the planner's next chunk border.
+    room: usize,
 }
 
 /// A whole object without a name.
@@ -82,22 +86,23 @@ pub struct Sealed {
 }
 
 impl Receiving {
-    pub(super) fn new(store: Store, new: NewObject) -> Receiving {
-        let preallocation = Preallocation::new(new.size_bytes);
-        Receiving {
+    pub(super) fn new(store: Store, new: NewObject) -> StoreResult<Receiving> {
+        let preallocation = Preallocation::new(new.size_bytes)?;
+        let cursor = Geometry::new(store.disk().slab().buffer_size(Pool::Upload))?.cursor();
+        Ok(Receiving {
             store,
             new,
             file: None,
             filling: None,
             aside: Vec::new(),
-            offset: 0,
+            cursor,
             hasher: ObjectHasher::new(),
             size: 0,
             preallocation,
             allocated: 0,
             tasks: JoinSet::new(),
             failed: None,
-        }
+        })
     }
 
     /// Data received so far, bytes.
@@ -142,13 +147,12 @@ impl Receiving {
         let NewObject { name, content_type, .. } = self.new.clone();
         let seal = Seal::new(name, content_type, self.size, hash);
         let bytes = seal.encode();
-        let padded = plan::padded_size(self.size);
+        let tail = Tail::of(self.size)?;
         // Padding and seal are bytes of the file that are no bytes of the object.
-        let padding = usize::try_from(padded - self.size).unwrap_or(BLOCK_SIZE);
-        self.append_unhashed(&[0; BLOCK_SIZE][..padding]).await?;
+        self.append_unhashed(&[0; BLOCK_SIZE][..tail.padding_size()]).await?;
         self.append_unhashed(&bytes).await?;
-        let end = padded + bytes.len() as u64;
-        self.flush(end).await?;
+        let end = tail.padded_size() + bytes.len() as u64;
+        self.flush(Some(end)).await?;
         while self.tasks.len() > 0 {
             self.reap().await?;
         }
@@ -164,14 +168,17 @@ impl Receiving {
         let mut rest = data;
         while !rest.is_empty() {
             let filling = self.filling().await?;
-            let take = rest.len().min(filling.capacity - filling.filled);
+            let take = rest.len().min(filling.room - filling.filled);
             let (now, later) = rest.split_at(take);
             filling.lease[filling.filled..filling.filled + take].copy_from_slice(now);
             filling.filled += take;
             rest = later;
-            if filling.filled == filling.capacity {
+            let full = filling.filled == filling.room;
+            if full || filling.filled - filling.hashed >= HASH_STEP {
                 self.hash_filled();
-                self.flush(u64::MAX).await?;
+            }
+            if full {
+                self.flush(None).await?;
             }
         }
         Ok(())
@@ -181,14 +188,14 @@ impl Receiving {
         let mut rest = data;
         while !rest.is_empty() {
             let filling = self.filling().await?;
-            let take = rest.len().min(filling.capacity - filling.filled);
+            let take = rest.len().min(filling.room - filling.filled);
             let (now, later) = rest.split_at(take);
             filling.lease[filling.filled..filling.filled + take].copy_from_slice(now);
             filling.filled += take;
             filling.hashed = filling.filled;
             rest = later;
-            if filling.filled == filling.capacity {
-                self.flush(u64::MAX).await?;
+            if filling.filled == filling.room {
+                self.flush(None).await?;
             }
         }
         Ok(())
@@ -201,9 +208,9 @@ impl Receiving {
             let filled = self.aside.len();
             lease[..filled].copy_from_slice(&self.aside);
             self.aside.clear();
-            let capacity = plan::room_in_chunk(self.offset, lease.len());
+            let room = self.cursor.room()?.size;
             // What was kept aside was hashed when it was parked.
-            self.filling = Some(Filling { lease, filled, hashed: filled, capacity });
+            self.filling = Some(Filling { lease, filled, hashed: filled, room });
         }
         match &mut self.filling {
             Some(filling) => Ok(filling),
@@ -221,23 +228,32 @@ impl Receiving {
     async fn spill(&mut self) -> StoreResult<()> {
         self.check_failed()?;
         self.hash_filled();
-        let Some(filling) = &mut self.filling else { return Ok(()) };
-        let spill = plan::spill(filling.filled);
-        self.aside.extend_from_slice(&filling.lease[spill.aligned..filling.filled]);
-        filling.filled = spill.aligned;
-        if filling.filled == 0 {
-            self.filling = None;
-            return Ok(());
+        let Some(Filling { lease, filled, .. }) = self.filling.take() else { return Ok(()) };
+        let spill = self.cursor.spill(filled)?;
+        self.aside.extend_from_slice(&lease[filled - spill.kept_size..filled]);
+        match spill.write {
+            Some(chunk) => self.write_chunk(lease, chunk, None).await,
+            None => Ok(()),
         }
-        self.flush(u64::MAX).await
     }
 
-    /// Sends the chunk being filled to the disk. `end` is the size of the whole file when it is
-    /// known, and decides with the claimed size whether the file is worth direct I/O.
-    async fn flush(&mut self, end: u64) -> StoreResult<()> {
-        let Some(filling) = self.filling.take() else { return Ok(()) };
-        let Filling { lease, filled, .. } = filling;
-        assert!(filled.is_multiple_of(BLOCK_SIZE), "only whole blocks go to the disk");
+    /// Sends the chunk being filled to the disk; `end` as in [`Receiving::write_chunk`].
+    async fn flush(&mut self, end: Option<u64>) -> StoreResult<()> {
+        let Some(Filling { lease, filled, .. }) = self.filling.take() else { return Ok(()) };
+        match self.cursor.next(filled)? {
+            Some(chunk) => self.write_chunk(lease, chunk, end).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Starts the write of a planned chunk. `end` is the size of the whole file once it is known.
+    async fn write_chunk(
+        &mut self,
+        lease: Lease,
+        chunk: Chunk,
+        end: Option<u64>,
+    ) -> StoreResult<()> {
+        assert!(chunk.is_aligned(), "only whole blocks go to the disk");
         let file = self.opened(end).await?;
         while self.tasks.len() >= WRITES_PER_UPLOAD_MAX {
             self.reap().await?;
@@ -245,26 +261,28 @@ impl Receiving {
         while let Some(done) = self.tasks.try_join_next() {
             flatten(done)?;
         }
-        self.preallocate(&file, end);
+        if end.is_none() {
+            self.preallocate(&file);
+        }
         let disk = self.store.disk();
-        let offset = self.offset;
         self.tasks.spawn_local(async move {
-            let (lease, result) = write_all(&*disk, &file, lease, 0..filled, offset).await;
+            let span = 0..chunk.size;
+            let (lease, result) = write_all(&*disk, &file, lease, span, chunk.offset).await;
             drop(lease);
             result
         });
-        self.offset += filled as u64;
         Ok(())
     }
 
     /// The file, opened with the first chunk: only then is it known whether it is small.
-    async fn opened(&mut self, end: u64) -> StoreResult<File> {
+    async fn opened(&mut self, end: Option<u64>) -> StoreResult<File> {
         if let Some(file) = &self.file {
             return Ok(file.clone());
         }
         let disk = self.store.disk();
         let file = disk.create_unnamed(self.store.layout().staging()).await?;
-        let size = self.new.size_bytes.unwrap_or(u64::MAX).min(end);
+        // Neither claimed nor ended yet: a full chunk of something long.
+        let size = end.or(self.new.size_bytes).unwrap_or(u64::MAX);
         if size >= DIRECT_SIZE_MIN {
             disk.set_direct(&file, true)?;
         }
@@ -273,12 +291,8 @@ impl Receiving {
     }
 
     /// Preallocates beside the writes, never in their way.
-    fn preallocate(&mut self, file: &File, end: u64) {
-        let written = self.offset;
-        if end != u64::MAX {
-            return;
-        }
-        let Some(range) = self.preallocation.next(written) else { return };
+    fn preallocate(&mut self, file: &File) {
+        let Some(range) = self.preallocation.next(self.cursor.offset()) else { return };
         self.allocated = range.end;
         let disk = self.store.disk();
         let file = file.clone();

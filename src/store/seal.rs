@@ -75,7 +75,7 @@ pub struct Tail {
 impl Seal {
     /// Around a finished hash.
     pub fn new(name: String, content_type: String, size_bytes: u64, hash: ObjectHash) -> Seal {
-        let now = clock::unix_ms(SystemTime::now());
+        let now = clock::to_unix_ms(SystemTime::now());
         Seal {
             size_bytes,
             created: clock::from_unix_ms(now),
@@ -101,7 +101,7 @@ impl Seal {
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&length32(self.block_hashes.len()));
         out.extend_from_slice(&self.size_bytes.to_le_bytes());
-        out.extend_from_slice(&clock::unix_ms(self.created).to_le_bytes());
+        out.extend_from_slice(&clock::to_unix_ms(self.created).to_le_bytes());
         out.extend_from_slice(&self.block_size_bytes.to_le_bytes());
         out.extend_from_slice(&length32(self.content_type.len()));
         out.extend_from_slice(&length32(self.name.len()));

@@ -67,7 +67,7 @@ impl Store {
             );
             return Err(StoreError::new(StoreErrorKind::Full, message));
         }
-        Ok(Receiving::new(self.clone(), new))
+        Receiving::new(self.clone(), new)
     }
 
     /// Gives sealed objects their names, all of them or none, in the same order; durably unless

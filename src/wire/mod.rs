@@ -1,1 +1,25 @@
 //! Codecs shared by both ends; pure. Floor 1.
+
+mod conditional;
+mod content_type;
+mod disposition;
+mod documents;
+mod file_name;
+mod form;
+mod json;
+mod manifest;
+mod pace;
+mod range;
+
+pub use conditional::{Conditions, EntityTag, Outcome, Validators, evaluate};
+pub use content_type::{MediaType, choose_content_type};
+pub use disposition::{attachment, inline};
+pub use documents::{DocumentError, Documents, Event};
+pub use file_name::{decode_percent, safe_file_name};
+pub use form::form_value;
+pub use json::{
+    DownloadRequest, ErrorAnswer, ImportRequest, ManifestAnswer, UploadAnswer, UploadsAnswer,
+};
+pub use manifest::ManifestText;
+pub use pace::Pace;
+pub use range::{RangedParts, Selection, content_range, content_range_unsatisfied, select};

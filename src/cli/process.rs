@@ -1,0 +1,42 @@
+//! What every command does first: start the log and take the descriptors it may have.
+
+use std::io::{IsTerminal, stderr};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tracing::debug;
+
+use super::Failure;
+use crate::config::Environment;
+use crate::telemetry::{LogStyle, start_logs};
+
+/// Starts the log, with the filter of `RINGHOLD_LOG`, and raises the limit on open descriptors.
+/// Once, before anything else.
+pub fn prepare(environment: &Environment) -> Result<(), Failure> {
+    let filter = environment.get("RINGHOLD_LOG").map(|filter| filter.to_string_lossy());
+    let style = if stderr().is_terminal() { LogStyle::Human } else { LogStyle::Json };
+    start_logs(filter.as_deref().unwrap_or("info"), style).map_err(Failure::usage)?;
+    raise_descriptor_limit();
+    Ok(())
+}
+
+/// To the hard limit: the soft one is 1,024 for the sake of `select(2)`, which nothing here uses,
+/// and every connection and every open file is a descriptor.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        debug!(%error, "the limit on open descriptors stays as it is");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_descriptors_are_allowed_as_can_be() {
+        raise_descriptor_limit();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
+    }
+}

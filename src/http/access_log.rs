@@ -1,0 +1,131 @@
+//! One line in the log for each request, whatever became of it, and the same figures for the
+//! metrics. No line holds a whole file ID: who can read logs shall not be able to read files.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use http::{Method, StatusCode};
+
+use crate::telemetry::{WorkerMetrics, short_id};
+
+/// Digits before the colon of a file ID.
+const ACCESS_HASH_SIZE: usize = 16;
+
+/// The line of one request; written when it is dropped.
+#[derive(Debug)]
+pub(super) struct Entry {
+    peer: SocketAddr,
+    method: Method,
+    path: String,
+    began: Instant,
+    /// `None` when the connection broke before there was an answer.
+    status: Option<StatusCode>,
+    received_bytes: Arc<AtomicU64>,
+    sent_bytes: u64,
+    metrics: Arc<WorkerMetrics>,
+}
+
+impl Entry {
+    /// Begins with a request.
+    pub(super) fn begin(
+        peer: SocketAddr,
+        method: Method,
+        path: &str,
+        metrics: Arc<WorkerMetrics>,
+    ) -> Entry {
+        let path = loggable_path(&method, path);
+        let (began, received_bytes) = (Instant::now(), Arc::default());
+        Entry { peer, method, path, began, status: None, received_bytes, sent_bytes: 0, metrics }
+    }
+
+    /// Where the request's body counts its bytes.
+    pub(super) fn received_bytes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.received_bytes)
+    }
+
+    /// The path as the log may show it.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// There is an answer.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    /// Bytes of the answer were handed to the connection.
+    pub(super) fn sent(&mut self, size_bytes: usize) {
+        self.sent_bytes += size_bytes as u64;
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let duration = self.began.elapsed();
+        self.metrics.request_duration.record(duration);
+        let class = self.status.map_or(0, |status| status.as_u16() / 100);
+        match class {
+            2 => self.metrics.responses_2xx.increment(),
+            3 => self.metrics.responses_3xx.increment(),
+            4 => self.metrics.responses_4xx.increment(),
+            5 => self.metrics.responses_5xx.increment(),
+            _ => {}
+        }
+        tracing::info!(
+            target: "ringhold::access",
+            peer = %self.peer,
+            method = %self.method,
+            path = self.path,
+            status = self.status.map(|status| status.as_u16()),
+            received_bytes = self.received_bytes.load(Ordering::Relaxed),
+            sent_bytes = self.sent_bytes,
+            duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            "request"
+        );
+    }
+}
+
+/// A path with its file IDs cut short: the one after `/files/`, unless it is the name of an upload,
+/// and whatever else begins like an ID, for people who leave `/files/` out.
+fn loggable_path(method: &Method, path: &str) -> String {
+    let mut follows_files = false;
+    let segments = path.split('/').map(|segment| {
+        let is_id = (follows_files && method != Method::PUT) || looks_like_id(segment);
+        follows_files = segment == "files";
+        if is_id { short_id(segment) } else { segment }
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+fn looks_like_id(segment: &str) -> bool {
+    let is_hash = |hash: &str| hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match segment.split_at_checked(ACCESS_HASH_SIZE) {
+        Some((hash, rest)) => is_hash(hash) && rest.starts_with([':', '%']),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_file_id_is_logged_whole() {
+        for (method, path, logged) in [
+            (Method::GET, "/files/0123456789abcdef:AQID", "/files/01234567"),
+            (Method::GET, "/files/0123456789abcdef%3AAQID/manifest", "/files/01234567/manifest"),
+            (Method::DELETE, "/files/short", "/files/short"),
+            (Method::GET, "/files/not-an-id-at-all", "/files/not-an-i"),
+            (Method::GET, "/0123456789ABCDEF:AQID", "/01234567"),
+            (Method::PUT, "/files/0123456789abcdef:AQID", "/files/01234567"),
+            (Method::PUT, "/files/a long name.txt", "/files/a long name.txt"),
+            (Method::GET, "/docs/a-page-with-a-name.html", "/docs/a-page-with-a-name.html"),
+            (Method::GET, "/ääääääääääääääää", "/ääääääääääääääää"),
+            (Method::GET, "/", "/"),
+        ] {
+            assert_eq!(loggable_path(&method, path), logged, "{method} {path}");
+        }
+    }
+}

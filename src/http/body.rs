@@ -1,0 +1,209 @@
+//! Response bodies. Every one knows its size before its first byte, and ends with an error rather
+//! than early: hyper then cuts the connection, so no client takes half a file for a whole one.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use hyper::body::{Frame as HttpFrame, SizeHint};
+
+use super::file_answer::FileSource;
+use crate::base::limits::MANIFEST_HASHES_PER_FRAME;
+use crate::store::{Frame, Reader, Stored};
+use crate::wire::{ManifestText, RangedParts};
+
+/// A response body.
+pub(super) struct Body {
+    left_bytes: u64,
+    content: Content,
+}
+
+enum Content {
+    Bytes(Bytes),
+    File(Reader),
+    Parts(Parts),
+    Manifest(Manifest),
+}
+
+/// Several ranges of a file, each under its own header.
+struct Parts {
+    source: FileSource,
+    frame: RangedParts,
+    part_index: usize,
+    reader: Option<Reader>,
+}
+
+struct Manifest {
+    stored: Stored,
+    text: ManifestText,
+    hash_index: usize,
+}
+
+impl Body {
+    /// No body.
+    pub(super) fn empty() -> Body {
+        Body::bytes(Bytes::new())
+    }
+
+    /// A short text.
+    pub(super) fn bytes(bytes: Bytes) -> Body {
+        Body { left_bytes: bytes.len() as u64, content: Content::Bytes(bytes) }
+    }
+
+    /// What a reader yields, which must be `size_bytes`.
+    pub(super) fn file(reader: Reader, size_bytes: u64) -> Body {
+        Body { left_bytes: size_bytes, content: Content::File(reader) }
+    }
+
+    /// The ranges in `frame` of a file.
+    pub(super) fn parts(source: FileSource, frame: RangedParts) -> Body {
+        let left_bytes = frame.size_bytes();
+        let parts = Parts { source, frame, part_index: 0, reader: None };
+        Body { left_bytes, content: Content::Parts(parts) }
+    }
+
+    /// The manifest of an object, written piece by piece: that of a large one has 4 MiB.
+    pub(super) fn manifest(stored: Stored) -> Body {
+        let seal = stored.seal();
+        let text = ManifestText::new(seal.size_bytes, &seal.blake3, seal.block_size_bytes);
+        let left_bytes = text.size_bytes(seal.block_hashes.len());
+        let manifest = Manifest { stored, text, hash_index: 0 };
+        Body { left_bytes, content: Content::Manifest(manifest) }
+    }
+
+    /// Bytes still to come.
+    pub(super) fn left_bytes(&self) -> u64 {
+        self.left_bytes
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Data;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<HttpFrame<Data>, BodyError>>> {
+        if self.left_bytes == 0 {
+            return Poll::Ready(None);
+        }
+        let data = ready!(self.content.poll_data(cx))?;
+        let size_bytes = data.remaining() as u64;
+        if size_bytes == 0 || size_bytes > self.left_bytes {
+            let message = format!("{} bytes missing, {size_bytes} given", self.left_bytes);
+            return Poll::Ready(Some(Err(BodyError(message))));
+        }
+        self.left_bytes -= size_bytes;
+        Poll::Ready(Some(Ok(HttpFrame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left_bytes == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left_bytes)
+    }
+}
+
+impl Content {
+    /// The next bytes; none of them when there are no more.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Data, BodyError>> {
+        match self {
+            Content::Bytes(bytes) => Poll::Ready(Ok(Data::Bytes(std::mem::take(bytes)))),
+            Content::File(reader) => {
+                poll_reader(reader, cx).map_ok(|frame| frame.map_or_else(Data::none, Data::Frame))
+            }
+            Content::Parts(parts) => parts.poll_data(cx),
+            Content::Manifest(manifest) => Poll::Ready(Ok(manifest.next())),
+        }
+    }
+}
+
+impl Parts {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Data, BodyError>> {
+        if let Some(reader) = &mut self.reader {
+            if let Some(frame) = ready!(poll_reader(reader, cx))? {
+                return Poll::Ready(Ok(Data::Frame(frame)));
+            }
+            self.reader = None;
+        }
+        let head = self.frame.head(self.part_index);
+        let range = self.frame.ranges().get(self.part_index);
+        let text = match head.zip(range) {
+            Some((head, range)) => {
+                self.reader = Some(self.source.read(range.clone()));
+                head
+            }
+            None => self.frame.tail(),
+        };
+        self.part_index += 1;
+        Poll::Ready(Ok(Data::Bytes(Bytes::from(text))))
+    }
+}
+
+impl Manifest {
+    fn next(&mut self) -> Data {
+        let hashes = &self.stored.seal().block_hashes;
+        let end = hashes.len().min(self.hash_index + MANIFEST_HASHES_PER_FRAME);
+        let text = self.text.piece(hashes, self.hash_index..end);
+        self.hash_index = end;
+        Data::Bytes(Bytes::from(text))
+    }
+}
+
+fn poll_reader(
+    reader: &mut Reader,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Option<Frame>, BodyError>> {
+    reader.poll_next(cx).map(|next| next.transpose().map_err(|error| BodyError(error.to_string())))
+}
+
+/// Bytes of a response: a text, or a piece of a file that still sits in the disk's buffer.
+pub(super) enum Data {
+    Bytes(Bytes),
+    Frame(Frame),
+}
+
+impl Data {
+    fn none() -> Data {
+        Data::Bytes(Bytes::new())
+    }
+}
+
+impl Buf for Data {
+    fn remaining(&self) -> usize {
+        match self {
+            Data::Bytes(bytes) => bytes.remaining(),
+            Data::Frame(frame) => frame.remaining(),
+        }
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self {
+            Data::Bytes(bytes) => bytes.chunk(),
+            Data::Frame(frame) => frame.chunk(),
+        }
+    }
+
+    fn advance(&mut self, size: usize) {
+        match self {
+            Data::Bytes(bytes) => bytes.advance(size),
+            Data::Frame(frame) => frame.advance(size),
+        }
+    }
+}
+
+/// Why a body ended early.
+#[derive(Debug)]
+pub(super) struct BodyError(String);
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the response was cut off: {}", self.0)
+    }
+}
+
+impl std::error::Error for BodyError {}

@@ -1,0 +1,179 @@
+//! One connection, from its first byte to its last.
+//!
+//! Everything that belongs to it runs in one task: hyper, which calls [`answer`] for each request;
+//! the rest of refused bodies; the wish to drain; the clock. They are polled in this order, so that
+//! each sees what those before it changed and nobody has to be woken for it.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Buf as _;
+use http::header::{CONNECTION, EXPECT};
+use http::{HeaderValue, Method, Request, Response};
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::rt::{Read, Write};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+
+use super::access_log::Entry;
+use super::body::{Body, BodyError, Data};
+use super::error::HttpError;
+use super::face::FaceParts;
+use super::linger::{Leftover, Linger};
+use super::request_body::RequestBody;
+use super::routes;
+use super::watch::{Expiry, Watch, Watched};
+use crate::base::limits::{CONNECTION_BUFFER_SIZE_MAX, HEAD_SIZE_MAX};
+
+/// Why a connection is no longer served.
+enum End {
+    Done(hyper::Result<()>),
+    Expired(Expiry),
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve<S>(face: Rc<FaceParts>, socket: S, peer: SocketAddr)
+where
+    S: Read + Write + Unpin + 'static,
+{
+    let watch = Watch::new();
+    let leftover = Leftover::default();
+    let linger = Linger::new(leftover.clone());
+    let drain = face.drain.clone();
+    let socket = Watched::new(socket, Rc::clone(&watch));
+    let service = service_fn({
+        let watch = Rc::clone(&watch);
+        move |request| {
+            watch.request_began();
+            answer(Rc::clone(&face), Rc::clone(&watch), leftover.clone(), peer, request)
+        }
+    });
+    let mut connection = pin!(builder().serve_connection(socket, service));
+    let mut draining = pin!(async move { drain.wait().await });
+    let mut told = false;
+    let end = poll_fn(|cx| {
+        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+            return Poll::Ready(End::Done(result));
+        }
+        linger.poll(cx);
+        if !told && draining.as_mut().poll(cx).is_ready() {
+            told = true;
+            connection.as_mut().graceful_shutdown();
+            // An idle connection is closed by this, which only another poll finds out.
+            cx.waker().wake_by_ref();
+        }
+        watch.poll_expired(cx).map(End::Expired)
+    })
+    .await;
+    match end {
+        End::Done(Ok(())) => {}
+        End::Done(Err(error)) => tracing::debug!(%peer, %error, "connection ended"),
+        End::Expired(expiry) => tracing::debug!(%peer, ?expiry, "connection timed out"),
+    }
+}
+
+fn builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        // A client may close its sending side after its request and still read the answer; it
+        // also spares a read per response that would only look for that.
+        .half_close(true)
+        // `Watch` keeps this time, and tells it from keep-alive.
+        .header_read_timeout(None)
+        .max_header_size(HEAD_SIZE_MAX)
+        .max_buf_size(CONNECTION_BUFFER_SIZE_MAX)
+        .writev(true);
+    builder
+}
+
+/// Answers one request. Never fails: what goes wrong is an answer too.
+async fn answer(
+    face: Rc<FaceParts>,
+    watch: Rc<Watch>,
+    leftover: Leftover,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Logged>, Infallible> {
+    let metrics = face.worker_metrics.clone();
+    let mut running = Running {
+        entry: Entry::begin(peer, request.method().clone(), request.uri().path(), metrics),
+        watch,
+    };
+    let is_head = request.method() == Method::HEAD;
+    let awaits_continue = request.headers().contains_key(EXPECT);
+    let received_bytes = running.entry.received_bytes();
+    let request = request.map(|incoming| {
+        RequestBody::new(incoming, awaits_continue, received_bytes, leftover.clone())
+    });
+    let answered = routes::dispatch(&face, request).await;
+    let mut response = answered.unwrap_or_else(|error| refuse(error, &running.entry));
+    // The client may still be sending, or may be waiting to be told to: either way the next bytes
+    // on this connection need not be a request.
+    if leftover.is_left() || awaits_continue && !response.status().is_success() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    running.entry.answered(response.status());
+    Ok(response.map(|body| Logged { body: if is_head { Body::empty() } else { body }, running }))
+}
+
+fn refuse(error: HttpError, entry: &Entry) -> Response<Body> {
+    if let Some(cause) = error.cause() {
+        let status = error.status().as_u16();
+        tracing::error!(path = entry.path(), status, cause, "request failed");
+    }
+    error.into_response()
+}
+
+/// A request that has not ended. Dropping it ends it.
+struct Running {
+    entry: Entry,
+    watch: Rc<Watch>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.watch.response_ended();
+    }
+}
+
+/// A response body that notes what becomes of it.
+struct Logged {
+    body: Body,
+    running: Running,
+}
+
+impl hyper::body::Body for Logged {
+    type Data = Data;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Data>, BodyError>>> {
+        let polled = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &polled {
+            Some(Ok(frame)) => {
+                let size_bytes = frame.data_ref().map_or(0, Data::remaining);
+                self.running.entry.sent(size_bytes);
+            }
+            Some(Err(error)) => {
+                let missing_bytes = self.body.left_bytes();
+                tracing::error!(path = self.running.entry.path(), missing_bytes, %error);
+            }
+            None => {}
+        }
+        Poll::Ready(polled)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

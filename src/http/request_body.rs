@@ -1,0 +1,185 @@
+//! A request's body as handlers read it: counted, limited in size, and given up when the client
+//! stops sending or sends too slowly.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use hyper::body::{Body as _, Incoming};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::linger::Leftover;
+use crate::base::limits::BODY_IDLE_TIMEOUT_S;
+use crate::wire::{DocumentError, Pace};
+
+/// Why a body could not be read to its end.
+#[derive(Debug)]
+pub(super) enum RequestError {
+    /// It exceeds the limit of the request.
+    TooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// Nothing came for too long.
+    Idle,
+    /// It came too slowly for too long.
+    TooSlow,
+    /// It is no multipart.
+    Document(DocumentError),
+    /// The connection broke, or the body's framing is wrong.
+    Connection(hyper::Error),
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RequestError::TooLarge { limit_bytes } => {
+                write!(f, "the body exceeds the limit of {limit_bytes} bytes")
+            }
+            RequestError::Idle => {
+                write!(f, "nothing of the body came for {BODY_IDLE_TIMEOUT_S} s; send it again")
+            }
+            RequestError::TooSlow => f.write_str("the body comes too slowly; send it again"),
+            RequestError::Document(error) => error.fmt(f),
+            RequestError::Connection(error) => write!(f, "the body ended early: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RequestError {}
+
+/// The body. A stream of its frames, uncopied.
+#[derive(Debug)]
+pub(super) struct RequestBody {
+    /// `None` after the end.
+    incoming: Option<Incoming>,
+    limit_bytes: u64,
+    pace: Pace,
+    waiting_since: Option<Instant>,
+    alarm: Option<Pin<Box<Sleep>>>,
+    /// The client sends nothing before it is told to, which the first poll does.
+    awaits_continue: bool,
+    received_bytes: Arc<AtomicU64>,
+    leftover: Leftover,
+}
+
+impl RequestBody {
+    /// Around hyper's body. `received_bytes` counts for the access log.
+    pub(super) fn new(
+        incoming: Incoming,
+        awaits_continue: bool,
+        received_bytes: Arc<AtomicU64>,
+        leftover: Leftover,
+    ) -> RequestBody {
+        RequestBody {
+            incoming: (!incoming.is_end_stream()).then_some(incoming),
+            limit_bytes: u64::MAX,
+            pace: Pace::new(),
+            waiting_since: None,
+            alarm: None,
+            awaits_continue,
+            received_bytes,
+            leftover,
+        }
+    }
+
+    /// The length the client claims; `None` when it comes in chunks.
+    pub(super) fn claimed_bytes(&self) -> Option<u64> {
+        self.incoming.as_ref().map_or(Some(0), |incoming| incoming.size_hint().exact())
+    }
+
+    /// Limits the body; one that claims more is refused before a byte of it is read.
+    pub(super) fn limit(&mut self, limit_bytes: u64) -> Result<(), RequestError> {
+        self.limit_bytes = limit_bytes;
+        match self.claimed_bytes() {
+            Some(claimed_bytes) if claimed_bytes > limit_bytes => {
+                Err(RequestError::TooLarge { limit_bytes })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// All of a small body.
+    pub(super) async fn collect(mut self, limit_bytes: usize) -> Result<Vec<u8>, RequestError> {
+        self.limit(limit_bytes as u64)?;
+        let mut collected = Vec::new();
+        while let Some(frame) = self.next().await {
+            collected.extend_from_slice(&frame?);
+        }
+        Ok(collected)
+    }
+
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RequestError>>> {
+        loop {
+            let Some(incoming) = self.incoming.as_mut() else { return Poll::Ready(None) };
+            match ready!(Pin::new(incoming).poll_frame(cx)) {
+                // Trailers say nothing that is understood here.
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Some(Err(error)) => {
+                    self.incoming = None;
+                    return Poll::Ready(Some(Err(RequestError::Connection(error))));
+                }
+                None => self.incoming = None,
+            }
+        }
+    }
+
+    /// While nothing comes: the time runs.
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<RequestError> {
+        let limit = Duration::from_secs(BODY_IDLE_TIMEOUT_S);
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(limit)));
+        if self.waiting_since.is_none() {
+            let now = Instant::now();
+            self.waiting_since = Some(now);
+            alarm.as_mut().reset(now + limit);
+        }
+        ready!(alarm.as_mut().poll(cx));
+        Poll::Ready(RequestError::Idle)
+    }
+
+    /// A frame came: counts it.
+    fn record(&mut self, size_bytes: u64) -> Result<(), RequestError> {
+        let waited = self.waiting_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        self.pace.record(waited, size_bytes);
+        self.received_bytes.fetch_add(size_bytes, Ordering::Relaxed);
+        if self.pace.received_bytes() > self.limit_bytes {
+            return Err(RequestError::TooLarge { limit_bytes: self.limit_bytes });
+        }
+        if self.pace.is_too_slow() { Err(RequestError::TooSlow) } else { Ok(()) }
+    }
+}
+
+impl Stream for RequestBody {
+    type Item = Result<Bytes, RequestError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.awaits_continue = false;
+        match self.poll_incoming(cx) {
+            Poll::Pending => self.poll_waiting(cx).map(|error| Some(Err(error))),
+            Poll::Ready(Some(Ok(frame))) => {
+                let recorded = self.record(frame.len() as u64);
+                Poll::Ready(Some(recorded.map(|()| frame)))
+            }
+            Poll::Ready(ended) => Poll::Ready(ended),
+        }
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Some(incoming) = self.incoming.take()
+            && !self.awaits_continue
+        {
+            self.leftover.leave(incoming);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The clock of one connection: what it waits for, since when, and when that is too long.
+//!
+//! hyper's own timeout for request heads also runs while a connection is idle, so it cannot tell
+//! ten seconds for a head from a minute of keep-alive. This one can:
+//!
+//! ```text
+//!              request            response
+//!  Head ------------------> Busy ----------> Idle
+//!   ^                                          |
+//!   +------------------ bytes -----------------+
+//! ```
+//!
+//! A connection starts in `Head`. While it is `Busy` only the sending side is timed here; the
+//! receiving side is timed where a body is read, as a slow disk may be what everybody waits for.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::base::limits::{HEAD_TIMEOUT_S, KEEP_ALIVE_TIMEOUT_S, SEND_IDLE_TIMEOUT_S};
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The rest of a request head.
+    Head { since: Instant },
+    /// The answer to a request.
+    Busy,
+    /// The next request.
+    Idle { since: Instant },
+}
+
+/// What happens to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occurrence {
+    BytesReceived,
+    RequestBegan,
+    ResponseEnded,
+}
+
+/// Why a connection was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expiry {
+    /// The request head took too long.
+    Head,
+    /// No further request came.
+    Idle,
+    /// The client took nothing of its answer.
+    Send,
+}
+
+/// The clock; one per connection, shared by the socket, the requests and the loop that waits.
+#[derive(Debug)]
+pub(super) struct Watch {
+    phase: Cell<Phase>,
+    send_blocked_since: Cell<Option<Instant>>,
+    alarm: RefCell<Pin<Box<Sleep>>>,
+}
+
+impl Watch {
+    /// Starts with the time for the first request head.
+    pub(super) fn new() -> Rc<Watch> {
+        let now = Instant::now();
+        Rc::new(Watch {
+            phase: Cell::new(Phase::Head { since: now }),
+            send_blocked_since: Cell::new(None),
+            alarm: RefCell::new(Box::pin(sleep_until(now + seconds(HEAD_TIMEOUT_S)))),
+        })
+    }
+
+    /// A request head is complete.
+    pub(super) fn request_began(&self) {
+        self.phase.set(next(self.phase.get(), Occurrence::RequestBegan, Instant::now));
+    }
+
+    /// A response has been handed over completely, or given up.
+    pub(super) fn response_ended(&self) {
+        self.phase.set(next(self.phase.get(), Occurrence::ResponseEnded, Instant::now));
+    }
+
+    /// Ready when the connection is to be given up. To be polled after whatever may change the
+    /// phase, in the same task, so that no phase change needs to wake anybody.
+    pub(super) fn poll_expired(&self, cx: &mut Context<'_>) -> Poll<Expiry> {
+        let mut alarm = self.alarm.borrow_mut();
+        while let Some((deadline, expiry)) = self.deadline() {
+            // An alarm that rings early costs a poll; one that is moved for every request costs
+            // more. So it is only ever moved forward in time when a nearer deadline appears.
+            if deadline < alarm.deadline() {
+                alarm.as_mut().reset(deadline);
+            }
+            ready!(alarm.as_mut().poll(cx));
+            if Instant::now() >= deadline {
+                return Poll::Ready(expiry);
+            }
+            alarm.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+
+    fn deadline(&self) -> Option<(Instant, Expiry)> {
+        if let Some(since) = self.send_blocked_since.get() {
+            return Some((since + seconds(SEND_IDLE_TIMEOUT_S), Expiry::Send));
+        }
+        match self.phase.get() {
+            Phase::Head { since } => Some((since + seconds(HEAD_TIMEOUT_S), Expiry::Head)),
+            Phase::Busy => None,
+            Phase::Idle { since } => Some((since + seconds(KEEP_ALIVE_TIMEOUT_S), Expiry::Idle)),
+        }
+    }
+
+    fn bytes_received(&self) {
+        self.phase.set(next(self.phase.get(), Occurrence::BytesReceived, Instant::now));
+    }
+
+    fn sent<T>(&self, written: Poll<T>) -> Poll<T> {
+        match (&written, self.send_blocked_since.get()) {
+            (Poll::Pending, None) => self.send_blocked_since.set(Some(Instant::now())),
+            (Poll::Ready(_), Some(_)) => self.send_blocked_since.set(None),
+            (Poll::Pending, Some(_)) | (Poll::Ready(_), None) => {}
+        }
+        written
+    }
+}
+
+/// The transition table. `now` is only asked where a wait begins.
+fn next(phase: Phase, occurrence: Occurrence, now: impl FnOnce() -> Instant) -> Phase {
+    match (phase, occurrence) {
+        (Phase::Idle { .. }, Occurrence::BytesReceived) => Phase::Head { since: now() },
+        // From `Idle`, when the whole request had come with the one before.
+        (_, Occurrence::RequestBegan) => Phase::Busy,
+        (Phase::Busy, Occurrence::ResponseEnded) => Phase::Idle { since: now() },
+        // Bytes of a body, or more bytes of a head, begin nothing; and a response that ends while
+        // no request runs was given up with its connection.
+        (Phase::Head { .. } | Phase::Busy, Occurrence::BytesReceived)
+        | (Phase::Head { .. } | Phase::Idle { .. }, Occurrence::ResponseEnded) => phase,
+    }
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// A socket that tells the clock what passes through it.
+#[derive(Debug)]
+pub(super) struct Watched<S> {
+    socket: S,
+    watch: Rc<Watch>,
+}
+
+impl<S> Watched<S> {
+    pub(super) fn new(socket: S, watch: Rc<Watch>) -> Watched<S> {
+        Watched { socket, watch }
+    }
+}
+
+impl<S: Read + Unpin> Read for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = ready!(Pin::new(&mut self.socket).poll_read(cx, buf));
+        self.watch.bytes_received();
+        Poll::Ready(read)
+    }
+}
+
+impl<S: Write + Unpin> Write for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(cx, buf);
+        self.watch.sent(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        self.watch.sent(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::poll_fn;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_occurrence_in_every_phase_leads_where_the_table_says() {
+        let then = Instant::now();
+        let now = then + seconds(5);
+        let (head, busy, idle) =
+            (Phase::Head { since: then }, Phase::Busy, Phase::Idle { since: then });
+        for (phase, occurrence, expected) in [
+            (head, Occurrence::BytesReceived, head),
+            (head, Occurrence::RequestBegan, busy),
+            (head, Occurrence::ResponseEnded, head),
+            (busy, Occurrence::BytesReceived, busy),
+            (busy, Occurrence::RequestBegan, busy),
+            (busy, Occurrence::ResponseEnded, Phase::Idle { since: now }),
+            (idle, Occurrence::BytesReceived, Phase::Head { since: now }),
+            (idle, Occurrence::RequestBegan, busy),
+            (idle, Occurrence::ResponseEnded, idle),
+        ] {
+            assert_eq!(next(phase, occurrence, || now), expected, "{phase:?} {occurrence:?}");
+        }
+    }
+
+    /// How long from now until the clock gives up, within `limit_s`; time is simulated.
+    async fn expiry(watch: &Watch, limit_s: u64) -> Option<(Expiry, Duration)> {
+        let start = Instant::now();
+        let expired = poll_fn(|cx| watch.poll_expired(cx));
+        let expiry = timeout(seconds(limit_s), expired).await.ok()?;
+        Some((expiry, Instant::now() - start))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_and_a_pause_each_have_their_own_time() {
+        let watch = Watch::new();
+        let head_time = seconds(HEAD_TIMEOUT_S);
+        assert_eq!(expiry(&watch, 3).await, None);
+        assert_eq!(expiry(&watch, 600).await, Some((Expiry::Head, seconds(HEAD_TIMEOUT_S - 3))));
+        watch.request_began();
+        assert_eq!(expiry(&watch, 600).await, None, "a request may run for as long as it runs");
+        watch.response_ended();
+        assert_eq!(expiry(&watch, KEEP_ALIVE_TIMEOUT_S - 1).await, None);
+        watch.bytes_received();
+        assert_eq!(expiry(&watch, 600).await, Some((Expiry::Head, head_time)));
+        watch.request_began();
+        watch.response_ended();
+        let idle_time = seconds(KEEP_ALIVE_TIMEOUT_S);
+        assert_eq!(expiry(&watch, 600).await, Some((Expiry::Idle, idle_time)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
+        let watch = Watch::new();
+        watch.request_began();
+        assert!(watch.sent(Poll::<()>::Pending).is_pending());
+        assert_eq!(expiry(&watch, SEND_IDLE_TIMEOUT_S - 1).await, None);
+        assert!(watch.sent(Poll::Ready(())).is_ready());
+        assert_eq!(expiry(&watch, 600).await, None);
+        assert!(watch.sent(Poll::<()>::Pending).is_pending());
+        let send_time = seconds(SEND_IDLE_TIMEOUT_S);
+        assert_eq!(expiry(&watch, 600).await, Some((Expiry::Send, send_time)));
+    }
+}

@@ -1,0 +1,311 @@
+//! The store's promises, on the memory disk: the same bytes back, all or nothing, nothing left.
+//! `sweeps.rs` repeats the workload with every operation failing and with a crash after each.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Buf;
+use futures_util::StreamExt;
+use tokio::task::LocalSet;
+
+use super::*;
+use crate::disk::{Disk, Loss, MemoryDisk, Pool, Slab, SlabOptions};
+use crate::id::ObjectNumber;
+
+mod sweeps;
+
+const CHUNK: usize = 16 << 10;
+const ROOT: &str = "/root";
+
+/// What was acknowledged and what it held.
+type Acknowledged = BTreeMap<[u8; 16], Vec<u8>>;
+
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    LocalSet::new().block_on(&runtime, test)
+}
+
+fn slab() -> Slab {
+    let options = SlabOptions { chunk_size: CHUNK, chunk_count: 3, read_count: 5 };
+    Slab::new(options).unwrap()
+}
+
+fn store_over(disk: Rc<dyn Disk>) -> Store {
+    let options =
+        StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 0 };
+    Store::new(disk, Arc::new(HotCache::new(1 << 20)), &options)
+}
+
+async fn prepared() -> Rc<MemoryDisk> {
+    let disk = Rc::new(MemoryDisk::new(slab(), 4));
+    Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
+    disk
+}
+
+fn bytes(size: usize, seed: u8) -> Vec<u8> {
+    (0..size).map(|index| (index % 251) as u8 ^ seed).collect()
+}
+
+fn new_object(size: Option<usize>) -> NewObject {
+    NewObject {
+        name: "name".to_owned(),
+        content_type: "text/plain".to_owned(),
+        size_bytes: size.map(|size| size as u64),
+    }
+}
+
+async fn sealed(store: &Store, data: &[u8], known: bool, piece: usize) -> StoreResult<Sealed> {
+    let mut receiving = store.create(new_object(known.then_some(data.len()))).await?;
+    for part in data.chunks(piece) {
+        receiving.write(part).await?;
+    }
+    receiving.seal().await
+}
+
+async fn put(store: &Store, data: &[u8]) -> StoreResult<Published> {
+    let sealed = sealed(store, data, false, 5000).await?;
+    let mut published = store.publish(vec![sealed]).await?;
+    Ok(published.pop().unwrap())
+}
+
+async fn read_all(stored: &Stored) -> StoreResult<Vec<u8>> {
+    read_range(stored, 0..stored.seal().size_bytes).await
+}
+
+async fn read_range(stored: &Stored, range: std::ops::Range<u64>) -> StoreResult<Vec<u8>> {
+    let mut reader = stored.read(range);
+    let mut out = Vec::new();
+    while let Some(frame) = reader.next().await {
+        let mut frame = frame?;
+        while frame.has_remaining() {
+            let count = frame.chunk().len();
+            out.extend_from_slice(frame.chunk());
+            frame.advance(count);
+        }
+    }
+    Ok(out)
+}
+
+/// Every object under the root, read and checked against its own seal.
+async fn objects(disk: &Rc<MemoryDisk>) -> Acknowledged {
+    let store = store_over(Rc::clone(disk) as Rc<dyn Disk>);
+    let layout = Layout::new(Path::new(ROOT));
+    let mut found = BTreeMap::new();
+    for prefix in 0..=u8::MAX {
+        for name in disk.list_dir(&layout.directory(prefix)).await.unwrap() {
+            let number: ObjectNumber = name.parse().unwrap();
+            let stored = store.open(number).await.unwrap();
+            let data = read_all(&stored).await.unwrap();
+            assert_eq!(*blake3::hash(&data).as_bytes(), stored.seal().blake3, "{name}");
+            found.insert(*number.as_bytes(), data);
+        }
+    }
+    found
+}
+
+#[test]
+fn the_same_bytes_come_back_at_every_size_and_by_every_piece() {
+    run(async {
+        let disk = prepared().await;
+        let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
+        let sizes = [0, 1, 4095, 4096, 4097, CHUNK - 1, CHUNK, CHUNK + 1, CHUNK * 7 / 2];
+        for size in sizes.into_iter().chain([300_000, (1 << 20) + 1]) {
+            for (known, piece) in [(true, 1 << 20), (false, 1000), (true, 4096), (false, CHUNK)] {
+                let data = bytes(size, piece as u8);
+                let sealed = sealed(&store, &data, known, piece).await.unwrap();
+                assert_eq!(sealed.blake3(), *blake3::hash(&data).as_bytes());
+                let published = store.publish(vec![sealed]).await.unwrap();
+                let stored = store.open(published[0].object).await.unwrap();
+                assert_eq!(stored.seal().size_bytes, size as u64);
+                assert!(read_all(&stored).await.unwrap() == data, "{size} by {piece}");
+                let file = disk.contents(&Layout::new(Path::new(ROOT)).object(published[0].object));
+                let file = file.unwrap();
+                assert!(file.len() < size.next_multiple_of(4096) + (8 << 10), "cut to its length");
+            }
+        }
+        assert_eq!(disk.slab().in_use(Pool::Upload), 0);
+    });
+}
+
+#[test]
+fn ranges_come_back_wherever_they_start_and_end() {
+    run(async {
+        let disk = prepared().await;
+        let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
+        let data = bytes(1_000_000, 3);
+        let object = put(&store, &data).await.unwrap().object;
+        let stored = store.open(object).await.unwrap();
+        for (start, end) in [(0, 0), (0, 1), (262_143, 262_145), (999_999, 1_000_000), (5, 999_000)] {
+            let part = read_range(&stored, start as u64..end as u64).await.unwrap();
+            assert!(part == data[start..end], "{start}..{end}");
+        }
+        drop(stored);
+        assert_eq!(disk.slab().in_use(Pool::Download), 0);
+    });
+}
+
+#[test]
+fn a_parked_upload_holds_no_buffer_and_loses_no_byte() {
+    run(async {
+        let disk = prepared().await;
+        let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
+        let data = bytes(3 * CHUNK + 77, 9);
+        let mut receiving = store.create(new_object(None)).await.unwrap();
+        for part in data.chunks(3001) {
+            receiving.write(part).await.unwrap();
+            receiving.park().await.unwrap();
+            // The writes under way end without anybody polling the upload.
+            while disk.slab().in_use(Pool::Upload) > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let sealed = receiving.seal().await.unwrap();
+        let published = store.publish(vec![sealed]).await.unwrap();
+        let stored = store.open(published[0].object).await.unwrap();
+        assert!(read_all(&stored).await.unwrap() == data);
+    });
+}
+
+#[test]
+fn more_uploads_than_buffers_all_end() {
+    run(async {
+        let disk = prepared().await;
+        let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
+        let uploads = (0..20u8).map(|seed| {
+            let store = store.clone();
+            async move {
+                let data = bytes(5 * CHUNK + usize::from(seed), seed);
+                (put(&store, &data).await.unwrap().object, data)
+            }
+        });
+        for (object, data) in futures_util::future::join_all(uploads).await {
+            let stored = store.open(object).await.unwrap();
+            assert!(read_all(&stored).await.unwrap() == data);
+        }
+    });
+}
+
+#[test]
+fn a_dropped_upload_leaves_nothing() {
+    run(async {
+        let disk = prepared().await;
+        let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
+        let mut receiving = store.create(new_object(None)).await.unwrap();
+        receiving.write(&bytes(4 * CHUNK, 1)).await.unwrap();
+        drop(receiving);
+        let unpublished = sealed(&store, &bytes(9, 1), true, 9).await.unwrap();
+        drop(unpublished);
+        store.close().await;
+        assert_eq!((disk.inode_count(), disk.handle_count()), (0, 0));
+        assert_eq!(disk.slab().in_use(Pool::Upload), 0);
+    });
+}
+
+#[test]
+fn a_requester_who_leaves_before_the_answer_leaves_no_object() {
+    run(async {
+        let disk = prepared().await;
+        let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
+        for polls in 0..12 {
+            let one = sealed(&store, &bytes(10, 1), true, 10).await.unwrap();
+            let two = sealed(&store, &bytes(20, 2), true, 20).await.unwrap();
+            let publishing = Box::pin(store.publish(vec![one, two]));
+            let mut publishing = publishing;
+            let mut done = false;
+            for _ in 0..polls {
+                done = done || futures_util::poll!(&mut publishing).is_ready();
+                if done {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(publishing);
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            let left = objects(&disk).await.len();
+            assert!(left == if done { 2 } else { 0 }, "{left} objects after {polls} polls");
+            if done {
+                return;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_deleted_object_is_gone_from_disk_and_cache() {
+    run(async {
+        let disk = prepared().await;
+        let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
+        let object = put(&store, b"small").await.unwrap().object;
+        assert!(store.open(object).await.is_ok(), "now it is in the cache");
+        store.delete(object).await.unwrap();
+        assert_eq!(store.open(object).await.err().unwrap().kind(), StoreErrorKind::NotFound);
+        let again = store.delete(object).await.unwrap_err();
+        assert_eq!(again.kind(), StoreErrorKind::NotFound);
+        let image = Rc::new(disk.crash_image(Loss::Everything));
+        assert!(objects(&image).await.is_empty(), "the delete is durable");
+    });
+}
+
+#[test]
+fn damage_anywhere_in_the_seal_is_found() {
+    run(async {
+        let disk = prepared().await;
+        let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
+        let object = put(&store, &bytes(100_000, 1)).await.unwrap().object;
+        let path = Layout::new(Path::new(ROOT)).object(object);
+        let file = disk.contents(&path).unwrap();
+        for at in (102_400..file.len()).step_by(97) {
+            let mut damaged = file.clone();
+            damaged[at] ^= 0x40;
+            disk.plant(&path, &damaged);
+            assert_eq!(store.open(object).await.err().unwrap().kind(), StoreErrorKind::Damaged);
+        }
+        for cut in [0, 63, 4096, file.len() - 1, file.len() - 4096] {
+            disk.plant(&path, &file[..cut]);
+            assert_eq!(store.open(object).await.err().unwrap().kind(), StoreErrorKind::Damaged);
+        }
+    });
+}
+
+#[test]
+fn an_upload_without_room_is_refused_before_its_first_byte() {
+    run(async {
+        let disk = Rc::new(MemoryDisk::new(slab(), 4).with_capacity(1 << 20));
+        Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
+        let options =
+            StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 512 << 10 };
+        let store = Store::new(disk, Arc::new(HotCache::new(0)), &options);
+        let refused = store.create(new_object(Some(600 << 10))).await.err().unwrap();
+        assert_eq!(refused.kind(), StoreErrorKind::Full);
+        assert!(store.create(new_object(Some(100 << 10))).await.is_ok());
+    });
+}
+
+#[test]
+fn a_full_disk_fails_the_upload_and_keeps_nothing_of_it() {
+    run(async {
+        let disk = Rc::new(MemoryDisk::new(slab(), 4).with_capacity(256 << 10));
+        Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
+        let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
+        let mut receiving = store.create(new_object(None)).await.unwrap();
+        let mut failure = None;
+        for _ in 0..100 {
+            if let Err(error) = receiving.write(&bytes(CHUNK, 1)).await {
+                failure = Some(error);
+                break;
+            }
+        }
+        assert_eq!(failure.as_ref().map(StoreError::kind), Some(StoreErrorKind::Full));
+        let again = receiving.write(b"more").await.err();
+        assert_eq!(again, failure, "the first failure stays");
+        assert_eq!(receiving.seal().await.err(), failure);
+        store.close().await;
+        assert_eq!((disk.inode_count(), disk.handle_count()), (0, 0));
+    });
+}

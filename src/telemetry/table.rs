@@ -1,0 +1,169 @@
+//! Every metric of a worker, declared once: the declaration makes the cells, what Prometheus is
+//! told about them, and the table in docs/metrics.md.
+
+use std::fmt::Write as _;
+
+use super::cells::{Counter, Gauge, Histogram};
+
+/// What kind of cell a metric is, in Prometheus' terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Comes and goes.
+    Gauge,
+    /// Durations in fixed buckets.
+    Histogram,
+}
+
+impl Kind {
+    /// The word after `# TYPE`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+/// What is declared of one metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// Its name in Prometheus.
+    pub name: &'static str,
+    /// A label that tells it from others of its name, as written: `class="2xx"`; often empty.
+    pub label: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// What is counted.
+    pub unit: &'static str,
+    /// What it tells.
+    pub help: &'static str,
+}
+
+/// One cell of one worker, by kind.
+pub(super) enum Cell<'a> {
+    Counter(&'a Counter),
+    Gauge(&'a Gauge),
+    Histogram(&'a Histogram),
+}
+
+macro_rules! declare {
+    ($($field:ident: $kind:ident, $name:literal, $label:literal, $unit:literal, $help:literal;)*) => {
+        /// The cells of one worker, on cache lines of their own: two workers that count do not
+        /// fetch each other's lines (128 bytes, as x86 fetches them in pairs).
+        #[derive(Debug, Default)]
+        #[repr(align(128))]
+        pub struct WorkerMetrics {
+            $(#[doc = $help] pub $field: $kind,)*
+        }
+
+        /// Every metric of a worker; those of one name stand together.
+        pub const TABLE: &[Spec] = &[$(Spec {
+            name: $name,
+            label: $label,
+            kind: Kind::$kind,
+            unit: $unit,
+            help: $help,
+        },)*];
+
+        impl WorkerMetrics {
+            /// The cells in the order of [`TABLE`].
+            pub(super) fn cells(&self) -> [Cell<'_>; TABLE.len()] {
+                [$(Cell::$kind(&self.$field),)*]
+            }
+        }
+    };
+}
+
+declare! {
+    responses_2xx: Counter, "ringhold_responses_total", "class=\"2xx\"", "responses",
+        "Responses by the class of their status.";
+    responses_3xx: Counter, "ringhold_responses_total", "class=\"3xx\"", "responses",
+        "Responses by the class of their status.";
+    responses_4xx: Counter, "ringhold_responses_total", "class=\"4xx\"", "responses",
+        "Responses by the class of their status.";
+    responses_5xx: Counter, "ringhold_responses_total", "class=\"5xx\"", "responses",
+        "Responses by the class of their status.";
+    request_duration: Histogram, "ringhold_request_duration_seconds", "", "seconds",
+        "From a request's head to the last byte of its response.";
+    received_bytes: Counter, "ringhold_received_bytes_total", "", "bytes",
+        "Bytes read from connections.";
+    sent_bytes: Counter, "ringhold_sent_bytes_total", "", "bytes",
+        "Bytes written to connections.";
+    connections_open: Gauge, "ringhold_connections_open", "", "connections",
+        "Connections this worker serves.";
+    connections_accepted: Counter, "ringhold_connections_accepted_total", "", "connections",
+        "Connections this worker accepted, for itself or for another.";
+    connections_handed_over: Counter, "ringhold_connections_handed_over_total", "", "connections",
+        "Accepted connections given to a worker with fewer of them.";
+    uploads_in_progress: Gauge, "ringhold_uploads_in_progress", "", "uploads",
+        "Uploads that are neither published nor given up.";
+    uploads_published: Counter, "ringhold_uploads_total", "result=\"ok\"", "uploads",
+        "Uploads by how they ended.";
+    uploads_failed: Counter, "ringhold_uploads_total", "result=\"failed\"", "uploads",
+        "Uploads by how they ended.";
+    downloads: Counter, "ringhold_downloads_total", "", "downloads",
+        "Downloads begun.";
+    leases_in_use: Gauge, "ringhold_leases_in_use", "", "buffers",
+        "Buffers of the slab that are held by a transfer or a response.";
+    file_operations_in_flight: Gauge, "ringhold_file_operations_in_flight", "", "operations",
+        "Reads and writes handed to the kernel and not yet completed.";
+    file_operation_duration: Histogram, "ringhold_file_operation_duration_seconds", "", "seconds",
+        "Reads and writes of files, from submission to completion.";
+    sync_duration: Histogram, "ringhold_sync_duration_seconds", "", "seconds",
+        "Syncs of files and directories; its count is the number of syncs.";
+}
+
+/// The text of docs/metrics.md.
+pub fn docs_page() -> String {
+    let mut page = String::from(
+        "# Metrics\n\n\
+         `GET /metrics` answers in the Prometheus text format. This page is written from the \
+         declaration in `src/telemetry/table.rs`; a test keeps the two in step.\n\n\
+         Every metric of the table has the label `worker`, the worker's index from 0. Two gauges \
+         of the value 1 describe the process: `ringhold_build_info` (label `version`) and \
+         `ringhold_engine_info` (labels `engine`, `buffers_registered`).\n\n\
+         | metric | label | kind | unit | tells |\n|---|---|---|---|---|\n",
+    );
+    for Spec { name, label, kind, unit, help } in TABLE {
+        let label = if label.is_empty() { String::new() } else { format!("`{label}`") };
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "| `{name}` | {label} | {} | {unit} | {help} |", kind.word());
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn the_documented_table_is_the_declared_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(written, docs_page(), "docs/metrics.md must read:\n{}", docs_page());
+    }
+
+    #[test]
+    fn every_metric_is_named_once_and_those_of_one_name_stand_together() {
+        let mut names = HashSet::new();
+        for group in TABLE.chunk_by(|a, b| a.name == b.name) {
+            assert!(names.insert(group[0].name), "{} in two places", group[0].name);
+            let labels: HashSet<_> = group.iter().map(|spec| spec.label).collect();
+            assert_eq!(labels.len(), group.len(), "{} has one label twice", group[0].name);
+            assert!(group.iter().all(|spec| spec.help == group[0].help));
+        }
+    }
+
+    #[test]
+    fn names_end_as_prometheus_has_it() {
+        for spec in TABLE {
+            assert_eq!(spec.name.ends_with("_total"), spec.kind == Kind::Counter, "{}", spec.name);
+            assert_eq!(spec.name.ends_with("_seconds"), spec.kind == Kind::Histogram);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! SIGTERM and SIGINT: the first begins the drain, a second one ends the process without waiting
+//! for it. One per process, on the main thread, which has nothing else to do.
+
+use std::io;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::info;
+
+use super::{Pool, WorkerFailed};
+
+/// The signals that stop the process, caught from the moment this exists.
+#[derive(Debug)]
+pub struct Signals {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// How the workers ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All of them, after their last connection or the grace time, their disks drained.
+    Drained,
+    /// A second signal came first: the process should exit now, whatever still runs.
+    CutShort,
+}
+
+impl Signals {
+    /// Begins to catch them; those that come before [`Signals::supervise`] are kept for it.
+    pub fn catch() -> io::Result<Signals> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let guard = runtime.enter();
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        drop(guard);
+        Ok(Signals { runtime, terminate, interrupt })
+    }
+
+    /// Waits until the workers have ended, by a signal or by themselves.
+    pub fn supervise(mut self, mut pool: Pool) -> Result<Ending, WorkerFailed> {
+        let ending = self.runtime.block_on(async {
+            tokio::select! {
+                () = pool.ended() => return Ending::Drained,
+                name = next(&mut self.terminate, &mut self.interrupt) => {
+                    info!(signal = name, "stopping: finishing what runs; once more stops at once");
+                    pool.drain();
+                }
+            }
+            tokio::select! {
+                () = pool.ended() => Ending::Drained,
+                _ = next(&mut self.terminate, &mut self.interrupt) => Ending::CutShort,
+            }
+        });
+        match ending {
+            Ending::Drained => pool.join().map(|()| ending),
+            Ending::CutShort => Ok(ending),
+        }
+    }
+}
+
+async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}

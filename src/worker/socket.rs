@@ -1,0 +1,182 @@
+//! One connection's socket, as hyper reads and writes it.
+//!
+//! # How much one read takes
+//! Large reads are what makes uploads fast, and they cost memory: hyper's read buffer doubles
+//! whenever a read filled it, up to its `max_buf_size`, and is not given back while the connection
+//! lives (`hyper::proto::h1::io`: `ReadStrategy`, and `BytesMut::reserve`, which reuses its
+//! allocation and never shrinks it). So the bound is set here, by how much a read returns:
+//!
+//! - A connection reads at most [`SOCKET_READ_SIZE_SMALL`] (32 KiB) at a time. hyper's buffer then
+//!   grows to 64 KiB, of which a read touches 32 KiB. While a handler holds one frame hyper may
+//!   fill a second buffer: 2 x 32 KiB = 64 KiB touched per connection.
+//! - A connection whose full reads outnumber the others by [`FULL_READS_BEFORE_LARGE`] sends
+//!   faster than it is read. If the worker's [`ReadBudget`] has a permit left, it takes it and
+//!   reads up to [`SOCKET_READ_SIZE_LARGE`] (1 MiB) from then on: 2 x 1 MiB per permit, by the
+//!   same reckoning.
+//! - The permit is kept until the connection ends, because that is how long hyper keeps the
+//!   buffer. Whoever finds none goes on in small reads, which are slower and never wrong.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWrite, Take};
+use tokio::net::TcpStream;
+
+use crate::base::limits::{
+    FULL_READS_BEFORE_LARGE, SOCKET_READ_SIZE_LARGE, SOCKET_READ_SIZE_SMALL,
+};
+use crate::telemetry::WorkerMetrics;
+
+/// A connection to a peer: bounded reads, vectored writes, no Nagle delay.
+#[derive(Debug)]
+pub struct Socket {
+    /// `Take` fills the caller's buffer directly and no further than its limit, which is set anew
+    /// for each read.
+    stream: Take<TcpStream>,
+    pace: Pace,
+    metrics: Arc<WorkerMetrics>,
+}
+
+/// The large reads a worker can afford. One per worker, shared by its connections.
+#[derive(Clone, Debug)]
+pub(super) struct ReadBudget {
+    permits_left: Rc<Cell<usize>>,
+}
+
+/// The right to read large, given back when dropped.
+#[derive(Debug)]
+struct LargeRead {
+    budget: ReadBudget,
+}
+
+/// How much a connection's next read may take.
+#[derive(Debug)]
+enum Pace {
+    /// `full_reads` is how many more reads were full than not.
+    Small {
+        full_reads: usize,
+        budget: ReadBudget,
+    },
+    Large {
+        _permit: LargeRead,
+    },
+}
+
+impl Socket {
+    /// Around an accepted connection.
+    pub(super) fn new(
+        stream: TcpStream,
+        budget: &ReadBudget,
+        metrics: Arc<WorkerMetrics>,
+    ) -> io::Result<Socket> {
+        // Header and body go out as they are written: with Nagle's algorithm the second waits for
+        // the peer's delayed acknowledgement, 40 ms.
+        stream.set_nodelay(true)?;
+        let pace = Pace::Small { full_reads: 0, budget: budget.clone() };
+        Ok(Socket { stream: stream.take(0), pace, metrics })
+    }
+
+    fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(sent_bytes)) = &written {
+            self.metrics.sent_bytes.add(*sent_bytes as u64);
+        }
+        written
+    }
+}
+
+impl hyper::rt::Read for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let wanted_bytes = self.pace.limit_bytes().min(buf.remaining()) as u64;
+        self.stream.set_limit(wanted_bytes);
+        ready!(Pin::new(&mut TokioIo::new(&mut self.stream)).poll_read(cx, buf))?;
+        let unread_bytes = self.stream.limit();
+        self.metrics.received_bytes.add(wanted_bytes - unread_bytes);
+        self.pace.record(unread_bytes == 0);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl hyper::rt::Write for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(self.stream.get_mut()).poll_write(cx, buf);
+        self.sent(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(self.stream.get_mut()).poll_write_vectored(cx, bufs);
+        self.sent(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.stream.get_mut()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.stream.get_mut()).poll_shutdown(cx)
+    }
+}
+
+impl Pace {
+    fn limit_bytes(&self) -> usize {
+        match self {
+            Pace::Small { .. } => SOCKET_READ_SIZE_SMALL,
+            Pace::Large { .. } => SOCKET_READ_SIZE_LARGE,
+        }
+    }
+
+    fn record(&mut self, read_was_full: bool) {
+        let Pace::Small { full_reads, budget } = self else { return };
+        *full_reads = if read_was_full { *full_reads + 1 } else { full_reads.saturating_sub(1) };
+        if *full_reads >= FULL_READS_BEFORE_LARGE {
+            match budget.take() {
+                Some(permit) => *self = Pace::Large { _permit: permit },
+                // Asked again after as many more: the budget is not probed at every read.
+                None => *full_reads = 0,
+            }
+        }
+    }
+}
+
+impl ReadBudget {
+    /// For `permits` connections at once.
+    pub(super) fn new(permits: usize) -> ReadBudget {
+        ReadBudget { permits_left: Rc::new(Cell::new(permits)) }
+    }
+
+    fn take(&self) -> Option<LargeRead> {
+        self.permits_left.set(self.permits_left.get().checked_sub(1)?);
+        Some(LargeRead { budget: self.clone() })
+    }
+}
+
+impl Drop for LargeRead {
+    fn drop(&mut self) {
+        let left = &self.budget.permits_left;
+        left.set(left.get() + 1);
+    }
+}
+
+#[cfg(test)]
+#[path = "socket_tests.rs"]
+mod tests;
