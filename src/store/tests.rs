@@ -35,8 +35,7 @@ fn slab() -> Slab {
 }
 
 fn store_over(disk: Rc<dyn Disk>) -> Store {
-    let options =
-        StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 0 };
+    let options = StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 0 };
     Store::new(disk, Arc::new(HotCache::new(1 << 20)), &options)
 }
 
@@ -139,7 +138,8 @@ fn ranges_come_back_wherever_they_start_and_end() {
         let data = bytes(1_000_000, 3);
         let object = put(&store, &data).await.unwrap().object;
         let stored = store.open(object).await.unwrap();
-        for (start, end) in [(0, 0), (0, 1), (262_143, 262_145), (999_999, 1_000_000), (5, 999_000)] {
+        for (start, end) in [(0, 0), (0, 1), (262_143, 262_145), (999_999, 1_000_000), (5, 999_000)]
+        {
             let part = read_range(&stored, start as u64..end as u64).await.unwrap();
             assert!(part == data[start..end], "{start}..{end}");
         }

@@ -3,10 +3,14 @@
 use std::sync::Barrier;
 use std::thread;
 
-use crate::harness::{Daemon, Engine, Payload, Setup, engines, free_bytes, heavy};
+use crate::harness::{Daemon, Engine, Payload, Setup, engines, free_bytes, heavy, payload};
 
 const UPLOADS: u64 = 64;
 const WORKERS: usize = 2;
+/// The defaults: a slab has a chunk and a read buffer for each file operation in flight.
+const QUEUE_DEPTH: u64 = 64;
+const CHUNK_KIB: u64 = 1024;
+const READ_KIB: u64 = 256;
 const CONNECTION_KIB: u64 = 64;
 const BASE_KIB: u64 = 32 << 10;
 const PIECE_SIZE: usize = 256 << 10;
@@ -23,7 +27,7 @@ fn sixty_four_uploads_at_once_stay_within_the_memory_contract() {
         let upload_size = upload_size(&daemon);
         upload_all(&daemon, upload_size);
         let resident = daemon.resident_kib_max();
-        let allowed = allowed_kib(&daemon, UPLOADS);
+        let allowed = allowed_kib(UPLOADS);
         println!(
             "{engine:?}: {UPLOADS} uploads of {upload_size} bytes: {resident} KiB resident, \
              {allowed} KiB allowed"
@@ -38,7 +42,7 @@ fn slow_downloads_and_slow_uploads_hold_no_large_buffers() {
     let connections = 400;
     let engine = engines().first().copied().unwrap_or(Engine::Threads);
     let daemon = Setup::new().engine(engine).workers(WORKERS).start();
-    let uploaded = daemon.connect().put("big", &crate::harness::payload(1, 20 << 20));
+    let uploaded = daemon.connect().put("big", &payload(1, 20 << 20));
     let mut slow = Vec::new();
     for index in 0..connections {
         let mut client = daemon.connect();
@@ -46,14 +50,14 @@ fn slow_downloads_and_slow_uploads_hold_no_large_buffers() {
             client.head("GET", &uploaded.target(), &[]).unwrap();
         } else {
             client.head("PUT", "/files/slow", &[("Content-Length", "20000000")]).unwrap();
-            client.send(&crate::harness::payload(2, 50_000)).unwrap();
+            client.send(&payload(2, 50_000)).unwrap();
         }
         slow.push(client);
     }
     assert_eq!(daemon.get("/healthz").status, 200);
-    let fast = daemon.connect().put("fast", &crate::harness::payload(3, 5 << 20));
+    let fast = daemon.connect().put("fast", &payload(3, 5 << 20));
     assert_eq!(daemon.get(&fast.target()).status, 200, "slow peers hold up nobody");
-    let (resident, allowed) = (daemon.resident_kib_max(), allowed_kib(&daemon, connections));
+    let (resident, allowed) = (daemon.resident_kib_max(), allowed_kib(connections));
     println!("{connections} slow connections: {resident} KiB resident, {allowed} KiB allowed");
     assert!(resident <= allowed, "{resident} KiB resident, {allowed} KiB allowed");
 }
@@ -96,10 +100,7 @@ fn upload_all(daemon: &Daemon, size: u64) {
     });
 }
 
-fn allowed_kib(daemon: &Daemon, connections: u64) -> u64 {
-    let slabs: f64 = daemon.samples("ringhold_slab_bytes").iter().map(|(_, bytes)| bytes).sum();
-    assert!(slabs > 0.0, "the daemon says how large its slabs are");
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole bytes")]
-    let slabs_kib = slabs as u64 / 1024;
-    slabs_kib + connections * CONNECTION_KIB + BASE_KIB
+fn allowed_kib(connections: u64) -> u64 {
+    let slab_kib = QUEUE_DEPTH * (CHUNK_KIB + READ_KIB);
+    WORKERS as u64 * slab_kib + connections * CONNECTION_KIB + BASE_KIB
 }
