@@ -59,11 +59,18 @@ pub const TRANSFER_RETRIES_MAX: usize = 64;
 pub const READ_SIZE: usize = 256 << 10;
 /// Tries to resolve a stranger's path when renames race with it (`openat2` answers `EAGAIN`).
 pub const RESOLVE_TRIES_MAX: usize = 16;
-/// Threads per worker of the `threads` engine. More than the syncs that pay off at once, so that
-/// syncs leave room for transfers; 16 blocking writers of 1 MiB saturate a disk.
+/// Threads per worker of the `threads` engine: the 8 writes of 1 MiB that reach the disk's limit,
+/// beside all the syncs that may be in flight.
 pub const DISK_THREADS_MAX: usize = 16;
 /// Stack of such a thread, bytes: it makes kernel calls and lists directories, nothing deep.
 pub const DISK_THREAD_STACK_SIZE: usize = 256 << 10;
+/// Symbolic links followed on one path of the memory disk: the kernel's own limit.
+pub const SYMLINKS_FOLLOWED_MAX: usize = 40;
+/// Room on a memory disk unless told otherwise, bytes: a test's mistake in an offset is a full
+/// disk and not a machine out of memory.
+pub const MEMORY_DISK_SIZE_DEFAULT: u64 = 1 << 30;
+/// Operations that pass through a faulty disk at once; the disk below has the gates that matter.
+pub const FAULTY_IN_FLIGHT_MAX: usize = 1 << 16;
 
 // ---- store ----------------------------------------------------------------------------------
 

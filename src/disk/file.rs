@@ -3,6 +3,7 @@
 //! Shared (`Arc`) because an operation in flight keeps it: a descriptor is closed, and its number
 //! reused, only after the last completion that names it.
 
+use std::any::Any;
 use std::fmt;
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -13,68 +14,83 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone)]
 pub struct File(Arc<Handle>);
 
-struct Handle {
-    backing: Backing,
-    temporary: Mutex<Option<PathBuf>>,
-}
-
-enum Backing {
-    Os(fs::File),
+enum Handle {
+    Os { file: fs::File, temporary: Mutex<Option<PathBuf>> },
+    Other(Box<dyn Any + Send + Sync>),
 }
 
 impl File {
     /// Around a descriptor.
     pub(super) fn from_fd(fd: OwnedFd) -> File {
-        File::new(Backing::Os(fd.into()), None)
+        File(Arc::new(Handle::Os { file: fd.into(), temporary: Mutex::new(None) }))
     }
 
     /// Around a descriptor whose file has a temporary name, removed with the last handle unless
     /// [`File::forget_temporary`] comes first.
     pub(super) fn from_fd_named(fd: OwnedFd, name: PathBuf) -> File {
-        File::new(Backing::Os(fd.into()), Some(name))
+        File(Arc::new(Handle::Os { file: fd.into(), temporary: Mutex::new(Some(name)) }))
     }
 
-    fn new(backing: Backing, temporary: Option<PathBuf>) -> File {
-        File(Arc::new(Handle { backing, temporary: Mutex::new(temporary) }))
+    /// Around the handle of an engine that has no descriptors. Its drop is the file's close.
+    pub(super) fn from_handle<T: Any + Send + Sync>(handle: T) -> File {
+        File(Arc::new(Handle::Other(Box::new(handle))))
     }
 
-    /// The kernel's file; `None` for one of the memory engine.
+    /// The kernel's file; `None` for one that is not the kernel's.
     pub(super) fn os(&self) -> Option<&fs::File> {
-        match &self.0.backing {
-            Backing::Os(file) => Some(file),
+        match &*self.0 {
+            Handle::Os { file, .. } => Some(file),
+            Handle::Other(_) => None,
         }
     }
 
-    /// The descriptor; `None` for a file of the memory engine.
+    /// The descriptor; `None` for a file that is not the kernel's.
     pub(super) fn raw_fd(&self) -> Option<RawFd> {
         self.os().map(AsRawFd::as_raw_fd)
     }
 
+    /// What [`File::from_handle`] was given, if it was a `T`.
+    pub(super) fn handle<T: Any>(&self) -> Option<&T> {
+        match &*self.0 {
+            Handle::Os { .. } => None,
+            Handle::Other(handle) => handle.downcast_ref(),
+        }
+    }
+
     /// The temporary name, if the file has one.
     pub(super) fn temporary(&self) -> Option<PathBuf> {
-        self.0.temporary.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        match &*self.0 {
+            Handle::Os { temporary, .. } => {
+                temporary.lock().unwrap_or_else(PoisonError::into_inner).clone()
+            }
+            Handle::Other(_) => None,
+        }
     }
 
     /// The file got its real name: the temporary one is gone.
     pub(super) fn forget_temporary(&self) {
-        *self.0.temporary.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Handle::Os { temporary, .. } = &*self.0 {
+            *temporary.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 }
 
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.backing {
-            Backing::Os(file) => write!(f, "File(fd {})", file.as_raw_fd()),
+        match &*self.0 {
+            Handle::Os { file, .. } => write!(f, "File(fd {})", file.as_raw_fd()),
+            Handle::Other(_) => write!(f, "File"),
         }
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let name = self.temporary.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(name) = name else { return };
-        match &self.backing {
-            Backing::Os(_) => remove_quietly(&name),
+        if let Handle::Os { temporary, .. } = self {
+            let name = temporary.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(name) = name {
+                remove_quietly(&name);
+            }
         }
     }
 }

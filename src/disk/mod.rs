@@ -2,24 +2,35 @@
 //! buffers they move bytes through, and the probe that picks an engine. Floor 2.
 
 mod contract;
+#[cfg(test)]
+mod contract_suite;
+mod detached;
 mod error;
+mod faulty;
 mod file;
 mod gate;
+mod loan;
 mod lock;
+mod memory;
 mod probe;
 mod registered;
+mod seeded;
 mod slab;
 mod syscall;
+mod threads;
 mod transfer;
 mod uring;
 
 pub use contract::{Disk, EngineKind, EngineReport, Op, Stat, Transfer};
 pub use error::{DiskError, DiskErrorKind, DiskResult};
+pub use faulty::{Fault, FaultPlan, FaultyDisk, Stop};
 pub use file::File;
 pub use gate::{Gate, Permit};
 pub use lock::{RootLock, RootLockError};
+pub use memory::{Loss, MemoryDisk};
 pub use probe::{Chosen, EngineChoice, RingFlags, RingRefused, choose};
 pub use slab::{Lease, Pool, Slab, SlabOptions};
 pub use syscall::TEMPORARY_PREFIX;
+pub use threads::ThreadsDisk;
 pub use transfer::{read_full, write_all};
 pub use uring::UringDisk;

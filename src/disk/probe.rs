@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use io_uring::{IoUring, Probe, opcode};
 
-use super::{Disk, EngineKind, Slab, UringDisk};
+use super::{Disk, EngineKind, Slab, ThreadsDisk, UringDisk};
 
 /// Which engine the operator wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,11 +78,14 @@ impl Chosen {
     }
 
     /// The disk of the current worker. With a ring, the current runtime must be tokio-uring's.
-    pub fn open(&self, slab: Slab, queue_depth: usize) -> Rc<dyn Disk> {
-        match self.ring {
+    ///
+    /// # Errors
+    /// When the threads engine cannot start its threads.
+    pub fn open(&self, slab: Slab, queue_depth: usize) -> io::Result<Rc<dyn Disk>> {
+        Ok(match self.ring {
             Some(_) => Rc::new(UringDisk::new(slab, queue_depth)),
-            None => unimplemented!(),
-        }
+            None => Rc::new(ThreadsDisk::new(slab, queue_depth)?),
+        })
     }
 }
 

@@ -121,9 +121,12 @@ pub(super) fn read_at(file: &fs::File, buffer: &mut [u8], offset: u64) -> io::Re
     retry(|| file.read_at(buffer, offset))
 }
 
-/// Writes at an offset; may be short.
+/// Writes at an offset; may be short, but nothing written of something is an error.
 pub(super) fn write_at(file: &fs::File, buffer: &[u8], offset: u64) -> io::Result<usize> {
-    retry(|| file.write_at(buffer, offset))
+    match retry(|| file.write_at(buffer, offset))? {
+        0 if !buffer.is_empty() => Err(io::ErrorKind::WriteZero.into()),
+        moved => Ok(moved),
+    }
 }
 
 /// Preallocates blocks and extends the file over them.
@@ -272,5 +275,49 @@ pub(super) mod raw {
 
     fn check(answer: i32) -> io::Result<i32> {
         if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_without_a_writer_is_opened_at_once_and_is_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        for fd in [open_read(&path), open_beneath(dir.path(), Path::new("pipe"))] {
+            let file = fs::File::from(fd.unwrap());
+            assert!(!stat(&file).unwrap().is_file);
+            assert_eq!(raw::status_flags(&file).unwrap() & libc::O_NONBLOCK, 0);
+        }
+    }
+
+    #[test]
+    fn a_rename_never_replaces() {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, target) = (dir.path().join("source"), dir.path().join("target"));
+        fs::write(&source, "source").unwrap();
+        fs::write(&target, "target").unwrap();
+        let taken = rename_new(&source, &target).unwrap_err();
+        assert_eq!(taken.raw_os_error(), Some(libc::EEXIST));
+        fs::remove_file(&target).unwrap();
+        rename_new(&source, &target).unwrap();
+        assert_eq!(list_dir(dir.path()).unwrap(), ["target"]);
+        assert_eq!(fs::read(&target).unwrap(), b"source");
+    }
+
+    #[test]
+    fn new_files_and_directories_are_the_daemons_alone() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("dir");
+        create_dir(&path).unwrap();
+        let (_fd, temporary) = open_temporary(&path).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o077;
+        assert_eq!((mode(&path), mode(&temporary)), (0, 0));
     }
 }

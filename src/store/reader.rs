@@ -20,9 +20,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesOrdered, Stream};
 
 use super::error::{StoreError, StoreErrorKind, StoreResult};
-use crate::base::limits::{
-    FRAME_BYTES_OUTSTANDING_MAX, HEAP_READ_SIZE, READ_SIZE, READS_AHEAD_MAX,
-};
+use crate::base::limits::{FRAME_BYTES_OUTSTANDING_MAX, HEAP_READ_SIZE, READS_AHEAD_MAX};
 use crate::disk::{Disk, File, Lease, Pool, Transfer, read_full};
 use crate::plan::{Chunk, Geometry};
 

@@ -31,7 +31,7 @@ use super::seal::Seal;
 use super::volume::Store;
 use crate::base::limits::{BLOCK_SIZE, DIRECT_SIZE_MIN, OBJECT_SIZE_MAX, WRITES_PER_UPLOAD_MAX};
 use crate::disk::{DiskErrorKind, DiskResult, File, Lease, Pool, write_all};
-use crate::plan::{Chunk, Cursor, Geometry, PlanError, Preallocation, Tail};
+use crate::plan::{Chunk, Cursor, Geometry, Preallocation, Tail};
 
 /// Bytes hashed at a time: enough for the widest SIMD of BLAKE3 (16 chunks of 1 KiB), and still
 /// in the L2 cache from the copy into the lease.

@@ -18,11 +18,11 @@ const VERSION: u32 = 1;
 /// Fixed part of the header, bytes.
 const HEADER_SIZE: usize = 80;
 /// Size of the tail, bytes: what a reader needs first.
-pub const TAIL_SIZE: usize = 64;
+pub(super) const TAIL_SIZE: usize = 64;
 const CHECKSUM_SIZE: usize = 32;
 const VALUE_SIZE: usize = 32;
 /// Longest seal: all chaining values, the texts, header and tail, in whole blocks.
-pub const SEAL_SIZE_MAX: usize = (HASH_BLOCKS_MAX * VALUE_SIZE
+pub(super) const SEAL_SIZE_MAX: usize = (HASH_BLOCKS_MAX * VALUE_SIZE
     + HEADER_SIZE
     + CONTENT_TYPE_SIZE_MAX
     + NAME_SIZE_MAX
@@ -65,11 +65,11 @@ impl std::error::Error for SealError {}
 
 /// The end of the file: how long the seal before it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tail {
+pub(super) struct Tail {
     /// Seal with its tail, bytes; a multiple of a block.
-    pub seal_size: usize,
+    pub(super) seal_size: usize,
     /// Size of the data, bytes.
-    pub data_size: u64,
+    pub(super) data_size: u64,
 }
 
 impl Seal {
@@ -165,7 +165,7 @@ impl Tail {
     ///
     /// # Errors
     /// Names the first thing that is wrong.
-    pub fn decode(bytes: &[u8; TAIL_SIZE], file_size: u64) -> Result<Tail, SealError> {
+    pub(super) fn decode(bytes: &[u8; TAIL_SIZE], file_size: u64) -> Result<Tail, SealError> {
         let mut fields = Fields { rest: bytes };
         fields.expect(&TAIL_MAGIC, "tail magic")?;
         let seal_size = fields.u64()?;

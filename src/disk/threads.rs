@@ -1,0 +1,326 @@
+//! The `threads` engine: blocking calls on a small pool of threads. What runs where the kernel has
+//! no ring for us, or will not give us one.
+//!
+//! One per worker, with threads of its own. The life of an operation:
+//! 1. It waits at its gate and becomes a task of the worker (`detached.rs`), which owns its permit,
+//!    file and lease from here on, whoever still waits for the answer.
+//! 2. The task sends a job to the pool. The job holds a clone of the file and, for a transfer, a
+//!    window into the lease (`loan.rs`); never an `Rc`.
+//! 3. A thread runs the job, drops file and window, and only then answers.
+//! 4. The task takes the lease back, gives up the permit and hands over the answer.
+//!
+//! A runtime torn down between 2 and 4 drops the task: the lease is leaked, the job ends unheard,
+//! and the threads leave when the queue is empty and the disk is gone.
+
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+use futures_util::future::join3;
+use tokio::sync::oneshot;
+
+use super::loan::lend;
+use super::{
+    Disk, DiskError, DiskResult, EngineKind, EngineReport, File, Gate, Lease, Op, Slab, Stat,
+    Transfer, detached, syscall,
+};
+use crate::base::limits::{
+    DISK_THREAD_STACK_SIZE, DISK_THREADS_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX,
+};
+
+/// The fallback engine of one worker. Needs a `LocalSet` around whoever uses it.
+pub struct ThreadsDisk {
+    slab: Slab,
+    crew: Crew,
+    transfers: Gate,
+    syncs: Gate,
+    metadata: Gate,
+    unnamed: bool,
+    caveat: Option<String>,
+}
+
+impl ThreadsDisk {
+    /// An engine with `queue_depth` transfers in flight.
+    ///
+    /// # Errors
+    /// When the system has no room for its threads.
+    pub fn new(slab: Slab, queue_depth: usize) -> io::Result<ThreadsDisk> {
+        Ok(ThreadsDisk {
+            slab,
+            crew: Crew::start(DISK_THREADS_MAX)?,
+            transfers: Gate::new(queue_depth),
+            syncs: Gate::new(SYNCS_IN_FLIGHT_MAX),
+            metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
+            unnamed: true,
+            caveat: None,
+        })
+    }
+
+    /// As on a filesystem without `O_TMPFILE`.
+    pub fn without_tmpfile(mut self) -> ThreadsDisk {
+        self.unnamed = false;
+        self
+    }
+
+    /// With a sentence for the report: why this engine runs and not the other.
+    pub fn with_caveat(mut self, caveat: String) -> ThreadsDisk {
+        self.caveat = Some(caveat);
+        self
+    }
+
+    /// Sends `call` through `gate` to the pool.
+    fn operate<T: Send + 'static>(
+        &self,
+        gate: &Gate,
+        name: &'static str,
+        call: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Op<DiskResult<T>> {
+        let crew = self.crew.clone();
+        detached::operation(gate, name, async move { crew.run(name, call).await })
+    }
+
+    fn transfer(
+        &self,
+        name: &'static str,
+        file: &File,
+        (lease, span): (Lease, Range<usize>),
+        move_bytes: impl FnOnce(&fs::File, &mut [u8]) -> io::Result<usize> + Send + 'static,
+    ) -> Op<Transfer> {
+        assert!(lease.get(span.clone()).is_some(), "the span lies in the lease");
+        let (crew, file) = (self.crew.clone(), file.clone());
+        detached::transfer(&self.transfers, name, lease, move |lease| async move {
+            let (lender, mut window) = lend(lease, span);
+            let call = move || move_bytes(os(&file)?, &mut window);
+            let result = crew.run(name, call).await;
+            let Some(lease) = lender.reclaim() else {
+                unreachable!("a job drops its window before it answers")
+            };
+            Transfer { lease, result }
+        })
+    }
+}
+
+impl Disk for ThreadsDisk {
+    fn report(&self) -> EngineReport {
+        let caveat = self.caveat.clone();
+        EngineReport { kind: EngineKind::Threads, buffers_registered: false, caveat }
+    }
+
+    fn slab(&self) -> &Slab {
+        &self.slab
+    }
+
+    fn create_dir(&self, path: &Path) -> Op<DiskResult<()>> {
+        let path = path.to_owned();
+        self.operate(&self.metadata, "make directory", move || syscall::create_dir(&path))
+    }
+
+    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<String>>> {
+        let path = path.to_owned();
+        self.operate(&self.metadata, "list directory", move || syscall::list_dir(&path))
+    }
+
+    fn create_unnamed(&self, staging: &Path) -> Op<DiskResult<File>> {
+        let (staging, unnamed) = (staging.to_owned(), self.unnamed);
+        self.operate(&self.metadata, "create", move || create_unnamed(&staging, unnamed))
+    }
+
+    fn open(&self, path: &Path) -> Op<DiskResult<File>> {
+        let path = path.to_owned();
+        self.operate(&self.metadata, "open", move || Ok(File::from_fd(syscall::open_read(&path)?)))
+    }
+
+    fn open_beneath(&self, dir: &Path, path: &Path) -> Op<DiskResult<File>> {
+        let (dir, path) = (dir.to_owned(), path.to_owned());
+        let call = move || Ok(File::from_fd(syscall::open_beneath(&dir, &path)?));
+        self.operate(&self.metadata, "open", call)
+    }
+
+    fn stat(&self, file: &File) -> Op<DiskResult<Stat>> {
+        let file = file.clone();
+        self.operate(&self.metadata, "stat", move || syscall::stat(os(&file)?))
+    }
+
+    fn set_direct(&self, file: &File, direct: bool) -> DiskResult<bool> {
+        let answer = os(file).and_then(|file| syscall::set_direct(file, direct));
+        answer.map_err(|error| DiskError::new("set direct I/O", error))
+    }
+
+    fn write(&self, file: &File, lease: Lease, span: Range<usize>, offset: u64) -> Op<Transfer> {
+        let call = move |file: &fs::File, bytes: &mut [u8]| syscall::write_at(file, bytes, offset);
+        self.transfer("write", file, (lease, span), call)
+    }
+
+    fn read(&self, file: &File, lease: Lease, span: Range<usize>, offset: u64) -> Op<Transfer> {
+        let call = move |file: &fs::File, bytes: &mut [u8]| syscall::read_at(file, bytes, offset);
+        self.transfer("read", file, (lease, span), call)
+    }
+
+    fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>> {
+        let file = file.clone();
+        let call = move || syscall::allocate(os(&file)?, offset, len);
+        self.operate(&self.metadata, "allocate", call)
+    }
+
+    fn truncate(&self, file: &File, len: u64) -> Op<DiskResult<()>> {
+        let file = file.clone();
+        self.operate(&self.metadata, "truncate", move || syscall::truncate(os(&file)?, len))
+    }
+
+    fn sync_data(&self, file: &File) -> Op<DiskResult<()>> {
+        let file = file.clone();
+        self.operate(&self.syncs, "sync", move || syscall::sync_data(os(&file)?))
+    }
+
+    fn link(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
+        let (file, path) = (file.clone(), path.to_owned());
+        self.operate(&self.metadata, "link", move || link(&file, &path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> Op<DiskResult<()>> {
+        let path = path.to_owned();
+        self.operate(&self.syncs, "sync directory", move || syscall::sync_dir(&path))
+    }
+
+    fn remove(&self, path: &Path) -> Op<DiskResult<()>> {
+        let path = path.to_owned();
+        self.operate(&self.metadata, "remove", move || syscall::remove(&path))
+    }
+
+    fn free_bytes(&self, path: &Path) -> Op<DiskResult<u64>> {
+        let path = path.to_owned();
+        self.operate(&self.metadata, "ask for free space", move || syscall::free_bytes(&path))
+    }
+
+    fn drain(&self) -> Op<()> {
+        let gates = [&self.transfers, &self.syncs, &self.metadata].map(Gate::clone);
+        let slab = self.slab.clone();
+        Box::pin(async move {
+            let [transfers, syncs, metadata] = gates;
+            join3(transfers.drain(), syncs.drain(), metadata.drain()).await;
+            slab.retire();
+        })
+    }
+}
+
+/// The kernel's file; one of another engine is as bad as a closed descriptor.
+fn os(file: &File) -> io::Result<&fs::File> {
+    file.os().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))
+}
+
+fn create_unnamed(staging: &Path, unnamed: bool) -> io::Result<File> {
+    if unnamed {
+        match syscall::open_unnamed(staging) {
+            Err(error) if syscall::lacks_unnamed(&error) => {}
+            other => return Ok(File::from_fd(other?)),
+        }
+    }
+    let (fd, name) = syscall::open_temporary(staging)?;
+    Ok(File::from_fd_named(fd, name))
+}
+
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    let Some(temporary) = file.temporary() else {
+        return syscall::link_unnamed(os(file)?, path);
+    };
+    syscall::rename_new(&temporary, path)?;
+    file.forget_temporary();
+    Ok(())
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The threads. Their queue is bounded by the gates in front of it.
+#[derive(Clone)]
+struct Crew(mpsc::Sender<Job>);
+
+impl Crew {
+    fn start(thread_count: usize) -> io::Result<Crew> {
+        let (sender, receiver) = mpsc::channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        for index in 0..thread_count {
+            let receiver = Arc::clone(&receiver);
+            thread::Builder::new()
+                .name(format!("rh-disk-{index}"))
+                .stack_size(DISK_THREAD_STACK_SIZE)
+                .spawn(move || work_off(&receiver))?;
+        }
+        Ok(Crew(sender))
+    }
+
+    /// Runs `call` on a thread. What it owns is dropped there, before the answer is sent.
+    async fn run<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        call: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> DiskResult<T> {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move || {
+            let answer = call();
+            // Nobody listens when the runtime is gone.
+            drop(sender.send(answer));
+        });
+        assert!(self.0.send(job).is_ok(), "the threads stay as long as their queue");
+        match receiver.await {
+            Ok(answer) => answer.map_err(|error| DiskError::new(name, error)),
+            Err(_dropped) => unreachable!("a thread answers every job it takes"),
+        }
+    }
+}
+
+/// One thread's life: jobs until the last sender is gone and the queue is empty.
+fn work_off(jobs: &Mutex<mpsc::Receiver<Job>>) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match job {
+            Ok(job) => job(),
+            Err(_closed) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::disk::{Pool, SlabOptions};
+
+    #[test]
+    fn a_runtime_torn_down_with_jobs_in_flight_leaks_their_buffers_and_nothing_else() {
+        let options = SlabOptions { chunk_size: 1 << 20, chunk_count: 8, read_count: 1 };
+        let slab = Slab::new(options).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let local = tokio::task::LocalSet::new();
+        let disk = Rc::new(ThreadsDisk::new(slab.clone(), 8).unwrap());
+        let file = local.block_on(&runtime, disk.create_unnamed(dir.path())).unwrap();
+        let fd = file.raw_fd().unwrap();
+        local.block_on(&runtime, async {
+            for index in 0..8 {
+                let lease = slab.try_take(Pool::Upload).unwrap();
+                let write = disk.write(&file, lease, 0..1 << 20, index << 20);
+                tokio::pin!(write);
+                assert!(futures_util::poll!(&mut write).is_pending());
+            }
+            tokio::task::yield_now().await;
+        });
+        drop((local, runtime, disk, file));
+        // Whatever was lent is never lent again, and the rest is free.
+        assert!(slab.in_use(Pool::Upload) <= 8);
+        while let Some(lease) = slab.try_take(Pool::Upload) {
+            assert!(lease.iter().all(|&byte| byte == 0));
+            std::mem::forget(lease);
+        }
+        let target = || fs::read_link(format!("/proc/self/fd/{fd}"));
+        let closed = || !target().is_ok_and(|path| path.starts_with(dir.path()));
+        let patience = std::time::Instant::now();
+        while !closed() && patience.elapsed().as_secs() < 10 {
+            thread::yield_now();
+        }
+        assert!(closed(), "the jobs ended and closed the file");
+    }
+}
