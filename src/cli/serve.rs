@@ -47,7 +47,9 @@ pub fn serve(arguments: ServeArguments, environment: &Environment) -> Result<(),
     fs::create_dir_all(root).map_err(|error| {
         Failure::failed(format!("cannot make the root {}: {error}", root.display()))
     })?;
-    let _lock = RootLock::acquire(root).map_err(Failure::failed)?;
+    let _lock = RootLock::acquire(root).map_err(|error| {
+        Failure::failed(format!("cannot use the root {}: {error}", root.display()))
+    })?;
     let ids = ids(environment, &options)?;
     let chosen = disk::choose(options.engine).map_err(Failure::failed)?;
     if let Some(warning) = &chosen.warning {
@@ -116,10 +118,7 @@ impl House {
     /// Makes one worker's service, on its own thread and runtime.
     async fn furnish(self: Arc<House>, seat: Seat) -> Result<Rc<dyn Service>, StartError> {
         let options = &self.options;
-        let slab = Slab::new(slab_options(options)).map_err(|error| {
-            StartError::service(format!("no memory for a worker's buffers: {error}"))
-        })?;
-        let disk = self.chosen.open(slab, options.queue_depth);
+        let disk = self.open_disk()?;
         if seat.worker_index == 0
             && let Err(why) = self.prepare(&*disk).await
         {
@@ -135,6 +134,15 @@ impl House {
             worker_metrics: self.metrics.worker(seat.worker_index),
             drain: seat.drain,
         })))
+    }
+
+    fn open_disk(&self) -> Result<Rc<dyn Disk>, StartError> {
+        let slab = Slab::new(slab_options(&self.options)).map_err(|error| {
+            StartError::service(format!("no memory for a worker's buffers: {error}"))
+        })?;
+        self.chosen.open(slab, self.options.queue_depth).map_err(|error| {
+            StartError::service(format!("cannot start a worker's disk engine: {error}"))
+        })
     }
 
     /// The first worker's part: the root, and what is told once of the engine.
