@@ -119,18 +119,17 @@ pub const ACCEPT_RETRY_MS: u64 = 100;
 /// Most bytes of one read from a socket, unless it holds a permit to read large. hyper's buffer
 /// is twice that and two may be filled (`worker/socket.rs`): 64 KiB touched per connection.
 pub const SOCKET_READ_SIZE_SMALL: usize = 32 << 10;
-/// Most bytes of one read with a permit; hyper's buffer is at most [`CONNECTION_BUFFER_SIZE_MAX`],
-/// of which a read touches this much.
+/// Most bytes of one read with a permit.
 pub const SOCKET_READ_SIZE_LARGE: usize = 1 << 20;
 /// By how many the full small reads outnumber the others before a connection asks for a permit:
 /// about 200 KiB that were there when they were asked for (hyper's first reads are of 8 KiB). Not
 /// in a row: a fresh socket's receive buffer holds four, then the sender has its turn.
 pub const FULL_READS_BEFORE_LARGE: usize = 8;
-/// Connections that may read large at once, all workers together: 8 x 2 MiB of the 32 MiB that
-/// the daemon has besides slabs and connections.
-pub const LARGE_READS_MAX: usize = 8;
+/// Connections that may read large at once, all workers together: 4 x 2 MiB of the 32 MiB that
+/// the daemon has besides slabs and connections. Eight of them overran it (64 uploads, 2 workers).
+pub const LARGE_READS_MAX: usize = 4;
 /// The same for one worker: four streams saturate a core. A machine with more workers than
-/// [`LARGE_READS_MAX`] has one each, 2 MiB beside a slab of at least 64.
+/// [`LARGE_READS_MAX`] has one each: 2 MiB beside a slab of 80 MiB by default.
 pub const LARGE_READS_PER_WORKER_MAX: usize = 4;
 
 // ---- http -----------------------------------------------------------------------------------
@@ -150,8 +149,10 @@ pub const HEAD_TIMEOUT_S: u64 = 10;
 /// Time a connection may stay open between two requests, seconds.
 pub const KEEP_ALIVE_TIMEOUT_S: u64 = 60;
 /// Most that hyper reads in one call and holds for writing, bytes. Large reads are what makes
-/// uploads fast; the socket adapter bounds how many connections read large at once.
-pub const CONNECTION_BUFFER_SIZE_MAX: usize = 2 << 20;
+/// uploads fast; the socket adapter bounds how many connections read large at once. No more than
+/// one such read: hyper would allocate twice what is read, and 1 MiB more per connection stays
+/// resident (measured).
+pub const CONNECTION_BUFFER_SIZE_MAX: usize = SOCKET_READ_SIZE_LARGE;
 /// Time without a byte from the client after which a body is given up, seconds.
 pub const BODY_IDLE_TIMEOUT_S: u64 = 30;
 /// Time without room in the client's socket after which an answer is given up, seconds. Until
@@ -195,7 +196,6 @@ pub const SECRET_FILE_SIZE_MAX: u64 = 4096;
 
 const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(SOCKET_READ_SIZE_SMALL < SOCKET_READ_SIZE_LARGE);
-const _: () = assert!(SOCKET_READ_SIZE_LARGE <= CONNECTION_BUFFER_SIZE_MAX);
 const _: () = assert!(LARGE_READS_PER_WORKER_MAX <= LARGE_READS_MAX);
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
