@@ -69,8 +69,18 @@ impl Layout {
         if made {
             disk.sync_dir(&self.objects).await?;
             disk.sync_dir(&self.root).await?;
+            self.sync_parent(disk).await;
         }
         Ok(swept)
+    }
+
+    /// The root's own name, if it is new. A parent that may not be opened held the root before us.
+    async fn sync_parent(&self, disk: &dyn Disk) {
+        let Some(parent) = self.root.parent() else { return };
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        if let Err(error) = disk.sync_dir(parent).await {
+            tracing::debug!(%error, "the directory above the root was not synced");
+        }
     }
 
     async fn sweep(&self, disk: &dyn Disk) -> StoreResult<usize> {

@@ -37,9 +37,15 @@ struct FileReader {
     file: File,
     /// What no read was submitted for yet.
     rest: Range<u64>,
-    reads: FuturesOrdered<LocalBoxFuture<'static, StoreResult<Frame>>>,
+    reads: FuturesOrdered<LocalBoxFuture<'static, StoreResult<Filled>>>,
     window: Rc<Window>,
     failed: bool,
+}
+
+/// A buffer that was read into, `size` bytes of it.
+struct Filled {
+    lease: Lease,
+    size: usize,
 }
 
 /// How much of what was given out the socket still holds.
@@ -120,11 +126,16 @@ impl FileReader {
             *self.window.waiting.borrow_mut() = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        let next = Pin::new(&mut self.reads).poll_next(cx);
-        if let Poll::Ready(Some(Err(_))) = &next {
-            self.failed = true;
-        }
-        next
+        let Poll::Ready(next) = Pin::new(&mut self.reads).poll_next(cx) else {
+            return Poll::Pending;
+        };
+        self.failed = matches!(next, Some(Err(_)));
+        Poll::Ready(next.map(|filled| filled.map(|filled| self.frame(filled))))
+    }
+
+    fn frame(&self, Filled { lease, size }: Filled) -> Frame {
+        let held = Held::new(Rc::clone(&self.window), lease.len());
+        Frame(Storage::Lease { lease, start: 0, end: size, _held: held })
     }
 
     /// Submits the next read if there is something to read and a buffer for it.
@@ -148,10 +159,9 @@ impl FileReader {
         true
     }
 
-    fn read(&self, lease: Lease, chunk: Chunk) -> LocalBoxFuture<'static, StoreResult<Frame>> {
+    fn read(&self, lease: Lease, chunk: Chunk) -> LocalBoxFuture<'static, StoreResult<Filled>> {
         let Chunk { offset, size } = chunk;
         let (disk, file) = (Rc::clone(&self.disk), self.file.clone());
-        let window = Rc::clone(&self.window);
         // Submitted by the call, so that the reads ahead are in flight before anybody polls them.
         let first = self.disk.read(&self.file, lease, 0..size, offset);
         Box::pin(async move {
@@ -163,8 +173,7 @@ impl FileReader {
             if count + result? < size {
                 return Err(too_short(chunk.end()));
             }
-            let held = Held::new(window, lease.len());
-            Ok(Frame(Storage::Lease { lease, start: 0, end: size, _held: held }))
+            Ok(Filled { lease, size })
         })
     }
 }

@@ -205,34 +205,42 @@ fn a_dropped_upload_leaves_nothing() {
     });
 }
 
+/// Publishes two objects, but leaves after so many polls. Returns whether the answer came.
+async fn publish_with_patience(store: &Store, polls: usize) -> bool {
+    let one = sealed(store, &bytes(10, 1), true, 10).await.unwrap();
+    let two = sealed(store, &bytes(20, 2), true, 20).await.unwrap();
+    let mut publishing = Box::pin(store.publish(vec![one, two]));
+    for _ in 0..polls {
+        if futures_util::poll!(&mut publishing).is_ready() {
+            return true;
+        }
+        tokio::task::yield_now().await;
+    }
+    false
+}
+
 #[test]
-fn a_requester_who_leaves_before_the_answer_leaves_no_object() {
+fn a_requester_who_leaves_early_leaves_no_object() {
     run(async {
-        let disk = prepared().await;
-        let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
-        for polls in 0..12 {
-            let one = sealed(&store, &bytes(10, 1), true, 10).await.unwrap();
-            let two = sealed(&store, &bytes(20, 2), true, 20).await.unwrap();
-            let publishing = Box::pin(store.publish(vec![one, two]));
-            let mut publishing = publishing;
-            let mut done = false;
-            for _ in 0..polls {
-                done = done || futures_util::poll!(&mut publishing).is_ready();
-                if done {
-                    break;
-                }
-                tokio::task::yield_now().await;
-            }
-            drop(publishing);
+        let mut left = Vec::new();
+        for polls in 0.. {
+            let disk = prepared().await;
+            let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
+            let answered = publish_with_patience(&store, polls).await;
             for _ in 0..100 {
                 tokio::task::yield_now().await;
             }
-            let left = objects(&disk).await.len();
-            assert!(left == if done { 2 } else { 0 }, "{left} objects after {polls} polls");
-            if done {
-                return;
+            left.push(objects(&disk).await.len());
+            if answered {
+                break;
             }
         }
+        // Whoever leaves between the answer and its receipt leaves both objects; earlier, none.
+        let (answered, early) = left.split_last().unwrap();
+        assert_eq!(*answered, 2);
+        let (last_moment, early) = early.split_last().unwrap();
+        assert!([0, 2].contains(last_moment));
+        assert!(early.len() >= 4 && early.iter().all(|&count| count == 0), "{left:?}");
     });
 }
 

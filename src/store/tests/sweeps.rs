@@ -24,12 +24,12 @@ async fn workload(store: &Store, told: &Told) {
         }
     };
     let large = async {
-        // Long enough to be preallocated beyond its end, and cut.
-        let data = bytes((9 << 20) + 5, 2);
-        let mut receiving = store.create(new_object(None)).await?;
-        receiving.write(&data[..100_000]).await?;
+        let data = bytes(4 * CHUNK + 5, 2);
+        // It claims more than it sends: it is preallocated beyond its end, and cut.
+        let mut receiving = store.create(new_object(Some(9 << 20))).await?;
+        receiving.write(&data[..CHUNK + 5000]).await?;
         receiving.park().await?;
-        receiving.write(&data[100_000..]).await?;
+        receiving.write(&data[CHUNK + 5000..]).await?;
         let sealed = receiving.seal().await?;
         let published = store.publish(vec![sealed]).await?;
         acknowledge(published, vec![data]);
