@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Buf as _;
 use http::header::{CONNECTION, EXPECT};
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
@@ -122,8 +122,14 @@ async fn answer(
 
 fn refuse(error: HttpError, entry: &Entry) -> Response<Body> {
     if let Some(cause) = error.cause() {
-        let status = error.status().as_u16();
-        tracing::error!(path = entry.path(), status, cause, "request failed");
+        let (path, status) = (entry.path(), error.status().as_u16());
+        // A full disk or too much to do is told to the client, counted, and passes; what the disk
+        // did to somebody's file needs a person.
+        if error.status() == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(path, status, cause, "request failed");
+        } else {
+            tracing::info!(path, status, cause, "request refused");
+        }
     }
     error.into_response()
 }
@@ -177,3 +183,7 @@ impl hyper::body::Body for Logged {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

@@ -44,7 +44,8 @@ pub(super) async fn form(
 ) -> Result<Response<Body>, HttpError> {
     let (head, mut body) = request.into_parts();
     accept(face, &mut body)?;
-    let given = header_text(&head.headers, &CONTENT_TYPE);
+    // Some clients say they have no type by sending an empty one.
+    let given = header_text(&head.headers, &CONTENT_TYPE).filter(|given| !given.is_empty());
     let media_type = given.and_then(MediaType::parse);
     match media_type.as_ref().map(MediaType::essence) {
         Some("multipart/form-data") => {

@@ -81,7 +81,8 @@ fn parameter_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let (value, rest) = text.split_at(text.find(';').unwrap_or(text.len()));
         let value = value.trim_end();
-        return is_token(value).then(|| (value.to_owned(), rest));
+        // An empty value is no token, but common enough; it says nothing.
+        return (value.is_empty() || is_token(value)).then(|| (value.to_owned(), rest));
     };
     let mut value = String::new();
     let mut characters = quoted.char_indices();

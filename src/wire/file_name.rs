@@ -19,7 +19,7 @@ pub fn safe_file_name(given: &str) -> String {
 }
 
 /// Undoes percent-encoding, strictly: every `%` must start two hex digits and the result must be
-/// UTF-8 without a NUL.
+/// UTF-8 without a NUL, which no file name holds and which ends one for the kernel.
 pub fn decode_percent(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -29,7 +29,7 @@ pub fn decode_percent(text: &str) -> Option<String> {
             other => other,
         });
     }
-    String::from_utf8(decoded).ok().filter(|name| !name.contains('\0'))
+    String::from_utf8(decoded).ok().filter(|text| !text.contains('\0'))
 }
 
 /// Control characters, and those that turn the reading direction or break the line: they make
@@ -121,7 +121,8 @@ mod tests {
             ("%GG", None),
             ("%+1", None),
             ("%FF", None),
-            ("%00", None),
+            ("a%00", None),
+            ("%C3", None),
         ] {
             assert_eq!(decode_percent(text).as_deref(), decoded, "{text}");
         }

@@ -1,0 +1,266 @@
+//! A connection's promises that take longer than a black-box test should: time is simulated, the
+//! disk is in memory, the socket is a pipe.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::*;
+use crate::base::limits::{
+    BODY_IDLE_TIMEOUT_S, BODY_RATE_GRACE_S, BODY_RATE_MIN, KEEP_ALIVE_TIMEOUT_S, LINGER_TIMEOUT_S,
+    SEND_IDLE_TIMEOUT_S,
+};
+use crate::disk::{Disk as _, MemoryDisk, Slab, SlabOptions};
+use crate::http::HttpOptions;
+use crate::id::IdService;
+use crate::store::{Durability, HotCache, Layout, Store, StoreOptions};
+use crate::telemetry::Metrics;
+use crate::worker::Drain;
+
+const ROOT: &str = "/root";
+/// What fits into the pipe; a client that sends more waits for the server to read.
+const PIPE_SIZE: usize = 16 << 10;
+const UPLOAD_SIZE_MAX: u64 = 8 << 20;
+
+/// A client and the server's end of its connection.
+struct Bench {
+    client: DuplexStream,
+    server: JoinHandle<()>,
+    drain: Drain,
+    disk: Rc<MemoryDisk>,
+}
+
+impl Bench {
+    async fn new() -> Bench {
+        let options = SlabOptions { chunk_size: 16 << 10, chunk_count: 4, read_count: 4 };
+        let disk = Rc::new(MemoryDisk::new(Slab::new(options).unwrap(), 4));
+        Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
+        let options = StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 0 };
+        let store = Store::new(Rc::clone(&disk) as _, Arc::new(HotCache::new(1 << 20)), &options);
+        let (drain, metrics) = (Drain::new(), Metrics::new(1));
+        let face = Rc::new(FaceParts {
+            options: HttpOptions { max_upload_size_bytes: Some(UPLOAD_SIZE_MAX), public: None },
+            store,
+            ids: Arc::new(IdService::new(b"a secret of a test", &[]).unwrap()),
+            worker_metrics: metrics.worker(0),
+            metrics,
+            drain: drain.signal(),
+        });
+        let (client, server) = duplex(PIPE_SIZE);
+        let peer = ([127, 0, 0, 1], 1).into();
+        let server = spawn_local(serve(face, TokioIo::new(server), peer));
+        Bench { client, server, drain, disk }
+    }
+
+    async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.client.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// The head of the next response.
+    async fn head(&mut self) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.client.read_u8().await.unwrap());
+        }
+        String::from_utf8(head).unwrap()
+    }
+
+    /// The next response, which must have a length.
+    async fn response(&mut self) -> (String, Vec<u8>) {
+        let head = self.head().await;
+        let (_, rest) = head.split_once("content-length: ").unwrap();
+        let size = rest.split_once('\r').unwrap().0.parse().unwrap();
+        let mut body = vec![0; size];
+        self.client.read_exact(&mut body).await.unwrap();
+        (head, body)
+    }
+
+    /// Everything up to the end of the connection.
+    async fn rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        self.client.read_to_end(&mut rest).await.unwrap();
+        String::from_utf8_lossy(&rest).into_owned()
+    }
+
+    /// Uploads `size` bytes and returns their path.
+    async fn upload(&mut self, size: usize) -> String {
+        self.send(format!("PUT /files/a HTTP/1.1\r\nHost: h\r\nContent-Length: {size}\r\n\r\n"))
+            .await;
+        self.send(vec![7; size]).await;
+        let (head, body) = self.response().await;
+        assert!(head.starts_with("HTTP/1.1 201 "), "{head}");
+        let answer: crate::wire::UploadAnswer = serde_json::from_slice(&body).unwrap();
+        format!("/files/{}", answer.file_id)
+    }
+}
+
+/// Runs a test in simulated time.
+fn simulate(test: impl Future<Output = ()>) {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().start_paused(true).build().unwrap();
+    LocalSet::new().block_on(&runtime, test);
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+#[test]
+fn a_connection_serves_one_request_after_another() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        let path = bench.upload(100_000).await;
+        sleep(seconds(KEEP_ALIVE_TIMEOUT_S - 1)).await;
+        bench.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        let (head, body) = bench.response().await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        assert_eq!(body, vec![7; 100_000]);
+        let idle_since = Instant::now();
+        assert_eq!(bench.rest().await, "");
+        assert_eq!(idle_since.elapsed().as_secs(), KEEP_ALIVE_TIMEOUT_S);
+    });
+}
+
+#[test]
+fn a_body_that_stops_is_given_up_and_nothing_is_kept() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        let inode_count = bench.disk.inode_count();
+        bench.send("PUT /files/a HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n").await;
+        bench.send(vec![7; 50_000]).await;
+        let stopped_at = Instant::now();
+        let (head, body) = bench.response().await;
+        assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
+        assert!(head.contains("connection: close\r\n"), "{head}");
+        assert!(body.starts_with(b"{\"error\":"));
+        // The pause in which the upload gave its buffer back is part of the time.
+        assert_eq!(stopped_at.elapsed().as_secs(), BODY_IDLE_TIMEOUT_S);
+        bench.server.await.unwrap();
+        assert_eq!(bench.disk.inode_count(), inode_count);
+    });
+}
+
+#[test]
+fn a_body_that_trickles_is_given_up_and_a_slow_one_is_not() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        bench.send("PUT /files/a HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n").await;
+        let began_at = Instant::now();
+        let (mut reader, mut writer) = tokio::io::split(bench.client);
+        let trickle = spawn_local(async move {
+            while writer.write_all(b"x").await.is_ok() {
+                sleep(seconds(1)).await;
+            }
+        });
+        let mut start = [0; 12];
+        reader.read_exact(&mut start).await.unwrap();
+        assert_eq!(&start, b"HTTP/1.1 408");
+        let waited_s = began_at.elapsed().as_secs();
+        assert!((BODY_RATE_GRACE_S..BODY_RATE_GRACE_S + 5).contains(&waited_s), "{waited_s}");
+        trickle.abort();
+
+        let mut bench = Bench::new().await;
+        bench.send("PUT /files/a HTTP/1.1\r\nHost: h\r\nContent-Length: 102400\r\n\r\n").await;
+        for _ in 0..102_400 / BODY_RATE_MIN {
+            sleep(seconds(1)).await;
+            bench.send(vec![7; usize::try_from(BODY_RATE_MIN).unwrap()]).await;
+        }
+        let (head, _) = bench.response().await;
+        assert!(head.starts_with("HTTP/1.1 201 "), "{head}");
+    });
+}
+
+#[test]
+fn a_refused_client_that_goes_on_sending_finds_the_answer() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        let size = UPLOAD_SIZE_MAX + 1;
+        bench
+            .send(format!("PUT /files/a HTTP/1.1\r\nHost: h\r\nContent-Length: {size}\r\n\r\n"))
+            .await;
+        bench.send(vec![7; usize::try_from(size).unwrap()]).await;
+        let answer = bench.rest().await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+    });
+}
+
+#[test]
+fn a_refused_client_is_not_listened_to_for_ever() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        let refused_at = Instant::now();
+        bench.send("POST /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nx").await;
+        let answer = bench.rest().await;
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+        assert_eq!(refused_at.elapsed().as_secs(), LINGER_TIMEOUT_S);
+    });
+}
+
+#[test]
+fn a_client_that_waits_to_be_asked_is_refused_without_being_asked() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        let size = UPLOAD_SIZE_MAX + 1;
+        bench.send("PUT /files/a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n").await;
+        bench.send(format!("Content-Length: {size}\r\n\r\n")).await;
+        let refused_at = Instant::now();
+        let answer = bench.rest().await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert_eq!(refused_at.elapsed().as_secs(), 0, "there is nothing to wait for");
+    });
+}
+
+#[test]
+fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        let path = bench.upload(4 << 20).await;
+        bench.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        let asked_at = Instant::now();
+        timeout(seconds(600), &mut bench.server).await.expect("the server gives up").unwrap();
+        assert_eq!(asked_at.elapsed().as_secs(), SEND_IDLE_TIMEOUT_S);
+    });
+}
+
+#[test]
+fn a_drain_finishes_what_runs_and_closes_what_does_not() {
+    simulate(async {
+        let mut idle = Bench::new().await;
+        idle.upload(10).await;
+        let drained_at = Instant::now();
+        idle.drain.begin();
+        assert_eq!(idle.rest().await, "");
+
+        let mut busy = Bench::new().await;
+        busy.send("PUT /files/a HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n").await;
+        busy.send(vec![7; 50_000]).await;
+        busy.drain.begin();
+        busy.send(vec![7; 50_000]).await;
+        let answer = busy.rest().await;
+        assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+        assert_eq!(drained_at.elapsed().as_secs(), 0, "nobody waited for a timeout");
+    });
+}
+
+#[test]
+fn a_failed_read_cuts_the_download_off() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        let path = bench.upload(4 << 20).await;
+        bench.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        let head = bench.head().await;
+        assert!(head.contains("content-length: 4194304\r\n"), "{head}");
+        let store_ends = bench.disk.drain();
+        let mut body = Vec::new();
+        let _cut_off = bench.client.read_to_end(&mut body).await;
+        assert!(body.len() < 4 << 20, "no client takes it for whole");
+        store_ends.await;
+    });
+}
