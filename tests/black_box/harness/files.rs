@@ -1,0 +1,37 @@
+//! What lies under a daemon's root, seen from outside.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Every file below `dir`, at any depth; none when there is no such directory.
+pub(crate) fn names_below(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.is_symlink() {
+            found.extend(names_below(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The published objects below a root.
+pub(crate) fn objects(root: &Path) -> Vec<PathBuf> {
+    names_below(&root.join("objects"))
+}
+
+/// Leftovers of unfinished work below a root.
+pub(crate) fn staged(root: &Path) -> Vec<PathBuf> {
+    names_below(&root.join("staging"))
+}
+
+/// Bytes that an ordinary user can still write on the filesystem of `path`.
+pub(crate) fn free_bytes(path: &Path) -> u64 {
+    let df = Command::new("df").args(["-Pk"]).arg(path).output().unwrap();
+    let text = String::from_utf8(df.stdout).unwrap();
+    let blocks = text.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)).unwrap();
+    blocks.parse::<u64>().unwrap() * 1024
+}

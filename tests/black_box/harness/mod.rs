@@ -1,0 +1,18 @@
+//! What every black-box test stands on: the daemon as a child process, a small HTTP/1.1 client
+//! over plain sockets, form bodies, and payloads that a seed can make again.
+
+mod client;
+mod daemon;
+mod files;
+mod form;
+mod page;
+mod payload;
+mod seal;
+
+pub(crate) use client::{Client, Response, Uploaded, request};
+pub(crate) use daemon::{Daemon, Engine, Setup, engines, heavy, signal};
+pub(crate) use files::{free_bytes, names_below, objects, staged};
+pub(crate) use form::Form;
+pub(crate) use page::fenced;
+pub(crate) use payload::{Payload, payload};
+pub(crate) use seal::verify_object;

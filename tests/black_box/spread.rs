@@ -1,0 +1,41 @@
+//! Connections are spread evenly over the workers, however the kernel deals them out.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Client, Setup, engines};
+
+#[test]
+fn four_connections_on_two_workers_are_two_and_two() {
+    for engine in engines() {
+        let daemon = Setup::new().engine(engine).workers(2).start();
+        for round in 0..20 {
+            let mut clients: Vec<Client> = (0..4).map(|_| daemon.connect()).collect();
+            for client in &mut clients {
+                assert_eq!(client.get("/healthz").status, 200);
+            }
+            assert_eq!(open_by_worker(&mut clients[0]), [2, 2], "round {round}");
+            let mut last = clients.swap_remove(0);
+            drop(clients);
+            wait_until_alone(&mut last);
+        }
+    }
+}
+
+/// The closing of a connection is seen by the daemon a moment later; the next round must not
+/// count it.
+fn wait_until_alone(last: &mut Client) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while open_by_worker(last).iter().sum::<u64>() > 1 {
+        assert!(Instant::now() < deadline, "closed connections are still counted");
+        sleep(Duration::from_millis(2));
+    }
+}
+
+fn open_by_worker(client: &mut Client) -> Vec<u64> {
+    let text = String::from_utf8(client.get("/metrics").body).unwrap();
+    text.lines()
+        .filter(|line| line.starts_with("ringhold_connections_open{"))
+        .map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
+        .collect()
+}
