@@ -258,8 +258,7 @@ fn a_failed_read_cuts_the_download_off() {
         let head = bench.head().await;
         assert!(head.contains("content-length: 4194304\r\n"), "{head}");
         // From here on the disk refuses to read.
-        let mut refusing = bench.disk.drain();
-        assert!(futures_util::poll!(&mut refusing).is_pending(), "the download holds buffers");
+        bench.disk.drain().await;
         let mut body = Vec::new();
         let _cut_off = bench.client.read_to_end(&mut body).await;
         assert!(body.len() < 4 << 20, "no client takes it for whole");
