@@ -57,6 +57,9 @@ contract_suite!(threads, super::engines::Threads);
 contract_suite!(memory, super::engines::Memory);
 contract_suite!(faulty, super::engines::Faulty);
 contract_suite!(delayed, super::engines::Delayed);
+contract_suite!(uring, crate::disk::uring::tests::Ring);
+contract_suite!(uring_unregistered, crate::disk::uring::tests::Unregistered);
+contract_suite!(uring_with_two_completions, crate::disk::uring::tests::TwoCompletions);
 
 async fn the_slab_is_the_one_it_was_given<E: Engine>() {
     let bench = depth::<E>(2);
@@ -69,7 +72,7 @@ async fn the_slab_is_the_one_it_was_given<E: Engine>() {
 async fn bytes_come_back_from_odd_spans_and_offsets<E: Engine>() {
     let bench = depth::<E>(4);
     let file = bench.disk.create_unnamed(&bench.root).await.unwrap();
-    let mut expected = Vec::new();
+    let mut expected: Vec<u8> = Vec::new();
     let spans = [0..1, 5..5, 1..4096, 4095..4097, 3..CHUNK_SIZE];
     for (stream, span) in spans.into_iter().enumerate() {
         let lease = bench.filled(&pattern(stream, CHUNK_SIZE)).await;

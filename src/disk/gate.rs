@@ -47,6 +47,11 @@ impl Gate {
         Some(Permit { _held: held })
     }
 
+    /// Whether the gate was drained.
+    pub fn is_closed(&self) -> bool {
+        self.semaphore.is_closed()
+    }
+
     /// Operations in flight.
     pub fn in_flight(&self) -> usize {
         self.size as usize - self.semaphore.available_permits().min(self.size as usize)

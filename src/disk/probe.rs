@@ -97,7 +97,7 @@ const FLAGS: [RingFlags; 3] = [
 ];
 
 /// What `uring.rs` submits.
-const OPCODES: [(u8, &str); 12] = [
+const OPCODES: [(u8, &str); 11] = [
     (opcode::Read::CODE, "READ"),
     (opcode::Write::CODE, "WRITE"),
     (opcode::ReadFixed::CODE, "READ_FIXED"),
@@ -109,7 +109,6 @@ const OPCODES: [(u8, &str); 12] = [
     (opcode::LinkAt::CODE, "LINKAT"),
     (opcode::RenameAt::CODE, "RENAMEAT"),
     (opcode::UnlinkAt::CODE, "UNLINKAT"),
-    (opcode::MkDirAt::CODE, "MKDIRAT"),
 ];
 
 fn probe_ring() -> Result<RingFlags, RingRefused> {

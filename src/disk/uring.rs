@@ -1,17 +1,18 @@
 //! The io_uring engine: every file operation that has an opcode goes through the worker's ring.
 //!
 //! One per worker, living on its tokio-uring runtime. Protocol of an operation:
-//! 1. It takes a permit of its gate: at once when there is one, so that the SQE is queued by the
-//!    call itself and the turn of the loop submits all it gathered in one `io_uring_enter`.
+//! 1. At its first poll it takes a permit of its gate and queues its SQE; the turn of the loop
+//!    submits all that it gathered in one `io_uring_enter`.
 //! 2. Whatever the kernel will touch (lease, path, file) and the permit move into the driver's
 //!    slot of the operation. Dropping the future leaves them there until the completion.
 //! 3. The completion gives all of it back. Operations that create a descriptor run in a task of
 //!    their own, because the driver would forget the descriptor of a dropped one.
 //! 4. `drain` waits for the gates to empty: then the kernel owns nothing and the slab retires.
 //!
-//! What has no opcode in this crate (ftruncate, statvfs, readdir) runs on the blocking pool.
+//! What has no opcode in this crate (ftruncate, statvfs, readdir), and what only the start needs
+//! (mkdir), runs on the blocking pool.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::fs;
@@ -29,8 +30,8 @@ use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
 use super::registered::Region;
 use super::syscall;
 use super::{
-    Disk, DiskError, DiskResult, EngineKind, EngineReport, File, Gate, Lease, Op, Permit, Slab,
-    Stat, Transfer,
+    Disk, DiskError, DiskResult, EngineKind, EngineReport, File, Gate, Lease, Op, Slab, Stat,
+    Transfer,
 };
 use crate::base::limits::{DIRECTORIES_OPEN_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
 
@@ -46,6 +47,8 @@ struct Inner {
     directories: RefCell<HashMap<PathBuf, File>>,
     registration: RefCell<Option<FixedBufRegistry<Region>>>,
     caveat: Option<String>,
+    /// Whether files without a name are tried at all.
+    unnamed: Cell<bool>,
 }
 
 impl UringDisk {
@@ -53,19 +56,32 @@ impl UringDisk {
     /// Buffers that cannot be registered are used unregistered; the report says so.
     pub fn new(slab: Slab, queue_depth: usize) -> UringDisk {
         let registry = FixedBufRegistry::new(Region::all(&slab));
-        let (registration, caveat) = match registry.register() {
-            Ok(()) => (Some(registry), None),
-            Err(error) => (None, Some(unregistered(&slab, &error))),
-        };
+        let registration = registry.register().map(|()| registry);
+        UringDisk::with_registration(slab, queue_depth, registration)
+    }
+
+    fn with_registration(
+        slab: Slab,
+        queue_depth: usize,
+        registration: io::Result<FixedBufRegistry<Region>>,
+    ) -> UringDisk {
+        let caveat = registration.as_ref().err().map(|error| unregistered(&slab, error));
         UringDisk(Rc::new(Inner {
+            unnamed: Cell::new(true),
             slab,
             transfers: Gate::new(queue_depth),
             syncs: Gate::new(SYNCS_IN_FLIGHT_MAX),
             metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
             directories: RefCell::default(),
-            registration: RefCell::new(registration),
+            registration: RefCell::new(registration.ok()),
             caveat,
         }))
+    }
+
+    /// As on a filesystem without `O_TMPFILE`.
+    pub fn without_tmpfile(self) -> UringDisk {
+        self.0.unnamed.set(false);
+        self
     }
 
     /// Starts a transfer: an SQE that holds the lease, the file and the permit until it completes.
@@ -80,24 +96,16 @@ impl UringDisk {
             Ok(fd) => fd,
             Err(error) => return ready(Transfer { lease, result: Err(error) }),
         };
-        let file = file.clone();
-        let start = move |permit: Permit, lease: Lease| {
-            let sqe = entry(fd, &lease);
-            submit(sqe, (lease, file, permit))
-        };
-        let finish = move |(result, (lease, _file, _permit)): (i32, (Lease, File, Permit))| {
-            Transfer { lease, result: count(name, result) }
-        };
-        if let Some(permit) = self.0.transfers.try_enter() {
-            let flight = start(permit, lease);
-            return Box::pin(async move { finish(flight.await) });
-        }
         let gate = self.0.transfers.clone();
+        let file = file.clone();
         Box::pin(async move {
-            match gate.enter(name).await {
-                Ok(permit) => finish(start(permit, lease).await),
-                Err(error) => Transfer { lease, result: Err(error) },
-            }
+            let permit = match gate.enter(name).await {
+                Ok(permit) => permit,
+                Err(error) => return Transfer { lease, result: Err(error) },
+            };
+            let sqe = entry(fd, &lease);
+            let (result, (lease, _, _)) = submit(sqe, (lease, file, permit)).await;
+            Transfer { lease, result: count(name, result) }
         })
     }
 
@@ -112,13 +120,10 @@ impl UringDisk {
         let gate = gate.clone();
         let mut data = data;
         Box::pin(async move {
-            let permit = match gate.try_enter() {
-                Some(permit) => permit,
-                None => gate.enter(name).await?,
-            };
+            let permit = gate.enter(name).await?;
             let sqe = entry(&mut data);
-            let (result, (data, _permit)) = submit(sqe, (data, permit)).await;
-            Ok((count(name, result)?, data)).map(|(n, data)| (i32::try_from(n).unwrap_or(0), data))
+            let (result, (data, _)) = submit(sqe, (data, permit)).await;
+            if result < 0 { Err(DiskError::from_errno(name, -result)) } else { Ok((result, data)) }
         })
     }
 
@@ -217,20 +222,8 @@ impl Disk for UringDisk {
     }
 
     fn create_dir(&self, path: &Path) -> Op<DiskResult<()>> {
-        const NAME: &str = "create directory";
-        let path = match c_path(path) {
-            Ok(path) => path,
-            Err(error) => return ready(Err(error)),
-        };
-        let making = self.operate(NAME, &self.0.metadata, path, |path| {
-            opcode::MkDirAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr()).mode(0o700).build()
-        });
-        Box::pin(async move {
-            match making.await {
-                Err(error) if error.errno() == Some(libc::EEXIST) => Ok(()),
-                other => other.map(drop),
-            }
-        })
+        let path = path.to_owned();
+        self.blocking("create directory", move || syscall::create_dir(&path))
     }
 
     fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<String>>> {
@@ -241,7 +234,10 @@ impl Disk for UringDisk {
     fn create_unnamed(&self, staging: &Path) -> Op<DiskResult<File>> {
         const NAME: &str = "create";
         let flags = libc::O_TMPFILE | libc::O_RDWR;
-        let unnamed = self.open_with(NAME, c_path(staging), flags);
+        let unnamed = match self.0.unnamed.get() {
+            true => self.open_with(NAME, c_path(staging), flags),
+            false => ready(Err(DiskError::from_errno(NAME, libc::EOPNOTSUPP))),
+        };
         let this = self.clone();
         let staging = staging.to_owned();
         Box::pin(async move {
@@ -291,6 +287,9 @@ impl Disk for UringDisk {
             Ok(file) => file,
             Err(error) => return ready(Err(error)),
         };
+        if self.0.metadata.is_closed() {
+            return ready(Err(DiskError::cancelled(NAME)));
+        }
         // `fstat` of an open file reads the inode in memory: no disk, no wait, no reason for an SQE.
         ready(syscall::stat(file).map_err(|error| DiskError::new(NAME, error)))
     }
@@ -494,3 +493,6 @@ fn unregistered(slab: &Slab, error: &io::Error) -> String {
         slab.size() >> 20
     )
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -162,7 +162,6 @@ impl FileReader {
     fn read(&self, lease: Lease, chunk: Chunk) -> LocalBoxFuture<'static, StoreResult<Filled>> {
         let Chunk { offset, size } = chunk;
         let (disk, file) = (Rc::clone(&self.disk), self.file.clone());
-        // Submitted by the call, so that the reads ahead are in flight before anybody polls them.
         let first = self.disk.read(&self.file, lease, 0..size, offset);
         Box::pin(async move {
             let Transfer { lease, result } = first.await;

@@ -226,5 +226,4 @@ fn join_all(threads: Vec<WorkerThread>) -> Result<(), WorkerFailed> {
 }
 
 #[cfg(test)]
-#[path = "pool_tests.rs"]
 mod tests;

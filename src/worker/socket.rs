@@ -178,5 +178,4 @@ impl Drop for LargeRead {
 }
 
 #[cfg(test)]
-#[path = "socket_tests.rs"]
 mod tests;
