@@ -101,7 +101,7 @@ fn a_directory_is_its_index_and_never_a_listing() {
     fs::write(fixture.outside.path().join("public/sub dir/index.html"), "index").unwrap();
     assert_eq!(fixture.daemon.get("/sub%20dir/").body, b"index");
     let redirect = fixture.daemon.get("/sub%20dir");
-    assert_eq!((redirect.status, redirect.header("location")), (301, Some("/sub%20dir/")));
+    assert_eq!((redirect.status, redirect.header("location")), (301, Some("./sub%20dir/")));
 }
 
 #[test]
