@@ -43,7 +43,7 @@ pub(super) async fn form(
     request: Request<RequestBody>,
 ) -> Result<Response<Body>, HttpError> {
     let (head, mut body) = request.into_parts();
-    accept(face, &mut body)?;
+    accept(face, &mut body).await?;
     // Some clients say they have no type by sending an empty one.
     let given = header_text(&head.headers, &CONTENT_TYPE).filter(|given| !given.is_empty());
     let media_type = given.and_then(MediaType::parse);
@@ -66,7 +66,7 @@ pub(super) async fn put(
     request: Request<RequestBody>,
 ) -> Result<Response<Body>, HttpError> {
     let (head, mut body) = request.into_parts();
-    accept(face, &mut body)?;
+    accept(face, &mut body).await?;
     let given = decode_percent(segment).ok_or_else(|| {
         HttpError::bad_request("the file name in the path is not percent-encoded UTF-8")
     })?;
@@ -80,14 +80,14 @@ pub(super) async fn put(
 }
 
 /// The checks that need no body; a client that waits for `100 Continue` is refused before it sends.
-fn accept(face: &FaceParts, body: &mut RequestBody) -> Result<(), HttpError> {
+async fn accept(face: &FaceParts, body: &mut RequestBody) -> Result<(), HttpError> {
     if face.drain.is_draining() {
         return Err(HttpError::stopping());
     }
     if let Some(limit_bytes) = face.options.max_upload_size_bytes {
         body.limit(limit_bytes)?;
     }
-    Ok(())
+    Ok(face.store.check_room(body.claimed_bytes().unwrap_or(0)).await?)
 }
 
 async fn receive_form(

@@ -52,21 +52,28 @@ impl Store {
         Store(Rc::new(Inner { disk, layout, publisher, cache, min_free, free: Cell::new(None) }))
     }
 
-    /// Begins an object. Refused before its first byte when the volume has no room for what is
-    /// claimed beside the reserve.
+    /// Whether the volume has room for what is claimed beside the reserve.
     ///
     /// # Errors
     /// `Full`, or what the disk says.
-    pub async fn create(&self, new: NewObject) -> StoreResult<Receiving> {
+    pub async fn check_room(&self, claimed_bytes: u64) -> StoreResult<()> {
         let free = self.free_bytes().await?;
-        let claimed = new.size_bytes.unwrap_or(0);
-        if free.saturating_sub(claimed) < self.0.min_free || free < claimed {
-            let message = format!(
-                "{free} bytes are free, {claimed} are claimed and {} are reserved",
-                self.0.min_free
-            );
-            return Err(StoreError::new(StoreErrorKind::Full, message));
+        let needed = claimed_bytes.saturating_add(self.0.min_free);
+        if free >= needed {
+            return Ok(());
         }
+        let reserve = self.0.min_free;
+        let message =
+            format!("{free} bytes are free, {claimed_bytes} are claimed, {reserve} are reserved");
+        Err(StoreError::new(StoreErrorKind::Full, message))
+    }
+
+    /// Begins an object. Reserves nothing: a claimed size is checked against the room there is.
+    ///
+    /// # Errors
+    /// As [`Store::check_room`].
+    pub async fn create(&self, new: NewObject) -> StoreResult<Receiving> {
+        self.check_room(new.size_bytes.unwrap_or(0)).await?;
         Receiving::new(self.clone(), new)
     }
 

@@ -75,10 +75,16 @@ fn an_upload_over_the_limit_is_413_whether_its_length_is_told_or_not() {
 #[test]
 fn an_upload_that_cannot_fit_is_507_before_its_body() {
     let daemon = Setup::new().flag("--min-free", "1000000GB").allow("are reserved").start();
-    let mut client = daemon.connect();
-    let headers = [("Content-Length", "1000000"), ("Expect", "100-continue")];
-    client.head("PUT", "/files/a", &headers).unwrap();
-    client.response("PUT").error(507);
+    for (method, path, kind) in [
+        ("PUT", "/files/a", "text/plain"),
+        ("POST", "/uploadFile", "multipart/form-data; boundary=b"),
+    ] {
+        let mut client = daemon.connect();
+        let headers =
+            [("Content-Length", "1000000"), ("Expect", "100-continue"), ("Content-Type", kind)];
+        client.head(method, path, &headers).unwrap();
+        client.response(method).error(507);
+    }
 }
 
 #[test]
