@@ -80,7 +80,8 @@ pub const HASH_BLOCK_SIZE_MIN: u64 = 1 << 20;
 pub const HASH_BLOCKS_MAX: usize = 65_536;
 /// Chunks of one upload in flight. Eight of 1 MiB reach the disk's limit.
 pub const WRITES_PER_UPLOAD_MAX: usize = 8;
-/// Files from this size on (seal included) bypass the page cache; smaller ones profit from it.
+/// Files from this size on (seal included) bypass the page cache even when the operator asked for
+/// no durability; smaller ones profit from it then.
 pub const DIRECT_SIZE_MIN: u64 = 256 << 10;
 /// Upload requests named and synced together.
 pub const PUBLISH_BATCH_MAX: usize = 256;

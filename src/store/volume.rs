@@ -38,6 +38,7 @@ struct Inner {
     layout: Layout,
     publisher: Publisher,
     cache: Arc<HotCache>,
+    durability: Durability,
     min_free: u64,
     free: Cell<Option<(Instant, u64)>>,
 }
@@ -47,9 +48,17 @@ impl Store {
     /// ([`Layout::prepare`]) before.
     pub fn new(disk: Rc<dyn Disk>, cache: Arc<HotCache>, options: &StoreOptions) -> Store {
         let layout = Layout::new(&options.root);
-        let publisher = Publisher::new(Rc::clone(&disk), layout.clone(), options.durability);
-        let min_free = options.min_free;
-        Store(Rc::new(Inner { disk, layout, publisher, cache, min_free, free: Cell::new(None) }))
+        let durability = options.durability;
+        let publisher = Publisher::new(Rc::clone(&disk), layout.clone(), durability);
+        Store(Rc::new(Inner {
+            disk,
+            layout,
+            publisher,
+            cache,
+            durability,
+            min_free: options.min_free,
+            free: Cell::new(None),
+        }))
     }
 
     /// Whether the volume has room for what is claimed beside the reserve.
@@ -133,6 +142,10 @@ impl Store {
 
     pub(super) fn layout(&self) -> &Layout {
         &self.0.layout
+    }
+
+    pub(super) fn durability(&self) -> Durability {
+        self.0.durability
     }
 
     pub(super) fn cache(&self) -> &HotCache {
