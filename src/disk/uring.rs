@@ -111,7 +111,6 @@ impl UringDisk {
 
     /// Starts an operation without a lease; `data` is what the kernel reads or writes meanwhile.
     fn operate<D: Unpin + 'static>(
-        &self,
         name: &'static str,
         gate: &Gate,
         data: D,
@@ -138,7 +137,7 @@ impl UringDisk {
             Ok(path) => path,
             Err(error) => return ready(Err(error)),
         };
-        let opening = self.operate(name, &self.0.metadata, path, move |path| {
+        let opening = UringDisk::operate(name, &self.0.metadata, path, move |path| {
             opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr())
                 .flags(flags | libc::O_CLOEXEC)
                 .mode(0o600)
@@ -201,7 +200,7 @@ impl UringDisk {
             Ok(fd) => fd,
             Err(error) => return ready(Err(error)),
         };
-        let syncing = self.operate(name, &self.0.syncs, file, move |_| {
+        let syncing = UringDisk::operate(name, &self.0.syncs, file, move |_| {
             opcode::Fsync::new(types::Fd(fd)).flags(flags).build()
         });
         Box::pin(async move { syncing.await.map(drop) })
@@ -234,9 +233,10 @@ impl Disk for UringDisk {
     fn create_unnamed(&self, staging: &Path) -> Op<DiskResult<File>> {
         const NAME: &str = "create";
         let flags = libc::O_TMPFILE | libc::O_RDWR;
-        let unnamed = match self.0.unnamed.get() {
-            true => self.open_with(NAME, c_path(staging), flags),
-            false => ready(Err(DiskError::from_errno(NAME, libc::EOPNOTSUPP))),
+        let unnamed = if self.0.unnamed.get() {
+            self.open_with(NAME, c_path(staging), flags)
+        } else {
+            ready(Err(DiskError::from_errno(NAME, libc::EOPNOTSUPP)))
         };
         let this = self.clone();
         let staging = staging.to_owned();
@@ -274,9 +274,10 @@ impl Disk for UringDisk {
                 .flags(u64::from(flags.unsigned_abs()))
                 .resolve(libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS);
             let data = (path, Box::new(how), directory);
-            let opening = this.operate(NAME, &this.0.metadata, data, move |(path, how, _)| {
-                opcode::OpenAt2::new(types::Fd(fd), path.as_ptr(), &raw const **how).build()
-            });
+            let opening =
+                UringDisk::operate(NAME, &this.0.metadata, data, move |(path, how, _)| {
+                    opcode::OpenAt2::new(types::Fd(fd), path.as_ptr(), &raw const **how).build()
+                });
             opening.await.map(|(fd, _)| File::from_fd(owned(fd)))
         })
     }
@@ -335,7 +336,7 @@ impl Disk for UringDisk {
             Ok(fd) => fd,
             Err(error) => return ready(Err(error)),
         };
-        let allocating = self.operate(NAME, &self.0.metadata, file.clone(), move |_| {
+        let allocating = UringDisk::operate(NAME, &self.0.metadata, file.clone(), move |_| {
             opcode::Fallocate::new(types::Fd(fd), len).offset(offset).build()
         });
         Box::pin(async move { allocating.await.map(drop) })
@@ -365,17 +366,18 @@ impl Disk for UringDisk {
         let renames = file.temporary().is_some();
         let here = types::Fd(libc::AT_FDCWD);
         let data = (source, target, file.clone());
-        let linking = self.operate(NAME, &self.0.metadata, data, move |(source, target, _)| {
-            if renames {
-                opcode::RenameAt::new(here, source.as_ptr(), here, target.as_ptr())
-                    .flags(libc::RENAME_NOREPLACE)
-                    .build()
-            } else {
-                opcode::LinkAt::new(here, source.as_ptr(), here, target.as_ptr())
-                    .flags(libc::AT_SYMLINK_FOLLOW)
-                    .build()
-            }
-        });
+        let linking =
+            UringDisk::operate(NAME, &self.0.metadata, data, move |(source, target, _)| {
+                if renames {
+                    opcode::RenameAt::new(here, source.as_ptr(), here, target.as_ptr())
+                        .flags(libc::RENAME_NOREPLACE)
+                        .build()
+                } else {
+                    opcode::LinkAt::new(here, source.as_ptr(), here, target.as_ptr())
+                        .flags(libc::AT_SYMLINK_FOLLOW)
+                        .build()
+                }
+            });
         undroppable(NAME, async move {
             let (_, (_, _, file)) = linking.await?;
             file.forget_temporary();
@@ -397,7 +399,7 @@ impl Disk for UringDisk {
             Ok(path) => path,
             Err(error) => return ready(Err(error)),
         };
-        let removing = self.operate("remove", &self.0.metadata, path, |path| {
+        let removing = UringDisk::operate("remove", &self.0.metadata, path, |path| {
             opcode::UnlinkAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr()).build()
         });
         Box::pin(async move { removing.await.map(drop) })

@@ -185,5 +185,4 @@ impl hyper::body::Body for Logged {
 }
 
 #[cfg(test)]
-#[path = "connection_tests.rs"]
 mod tests;

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     fn bytes(size: usize) -> Vec<u8> {
-        (0..size).map(|index| (index % 251) as u8).collect()
+        (0..251u8).cycle().take(size).collect()
     }
 
     proptest! {

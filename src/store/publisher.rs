@@ -133,7 +133,9 @@ impl Inner {
         let [prefix] = match random::<1>() {
             Ok(prefix) => prefix,
             Err(error) => {
-                batch.into_iter().for_each(|request| refuse(request.answer, error.clone()));
+                for request in batch {
+                    refuse(request.answer, error.clone());
+                }
                 return;
             }
         };

@@ -59,7 +59,8 @@ pub struct Receiving {
     aside: Vec<u8>,
     /// Where the next chunk goes.
     cursor: Cursor,
-    hasher: ObjectHasher,
+    /// Boxed: 2 KiB that every future holding an upload would carry inside.
+    hasher: Box<ObjectHasher>,
     /// Data received, bytes.
     size: u64,
     preallocation: Preallocation,
@@ -96,7 +97,7 @@ impl Receiving {
             filling: None,
             aside: Vec::new(),
             cursor,
-            hasher: ObjectHasher::new(),
+            hasher: Box::default(),
             size: 0,
             preallocation,
             allocated: 0,
@@ -153,7 +154,7 @@ impl Receiving {
         self.append_unhashed(&bytes).await?;
         let end = tail.padded_size() + bytes.len() as u64;
         self.flush(Some(end)).await?;
-        while self.tasks.len() > 0 {
+        while !self.tasks.is_empty() {
             self.reap().await?;
         }
         let Some(file) = self.file.take() else { unreachable!("a seal is at least one write") };

@@ -52,13 +52,12 @@ impl Stored {
         let end = read_end(&*disk, &file, size, OPEN_READ_SIZE).await?;
         let tail = end.last_chunk::<TAIL_SIZE>().ok_or_else(|| cut(size))?;
         let tail = Tail::decode(tail, size)?;
-        let more;
-        let seal = match end.len().checked_sub(tail.seal_size) {
-            Some(start) => &end[start..],
-            None => {
-                more = read_end(&*disk, &file, size, tail.seal_size).await?;
-                &more[..]
-            }
+        let longer;
+        let seal = if let Some(start) = end.len().checked_sub(tail.seal_size) {
+            &end[start..]
+        } else {
+            longer = read_end(&*disk, &file, size, tail.seal_size).await?;
+            &longer[..]
         };
         let seal = Arc::new(Seal::decode(seal)?);
         if seal.size_bytes != tail.data_size {

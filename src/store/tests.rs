@@ -46,7 +46,7 @@ async fn prepared() -> Rc<MemoryDisk> {
 }
 
 fn bytes(size: usize, seed: u8) -> Vec<u8> {
-    (0..size).map(|index| (index % 251) as u8 ^ seed).collect()
+    (0..251u8).cycle().map(|byte| byte ^ seed).take(size).collect()
 }
 
 fn new_object(size: Option<usize>) -> NewObject {
@@ -114,7 +114,7 @@ fn the_same_bytes_come_back_at_every_size_and_by_every_piece() {
         let sizes = [0, 1, 4095, 4096, 4097, CHUNK - 1, CHUNK, CHUNK + 1, CHUNK * 7 / 2];
         for size in sizes.into_iter().chain([300_000, (1 << 20) + 1]) {
             for (known, piece) in [(true, 1 << 20), (false, 1000), (true, 4096), (false, CHUNK)] {
-                let data = bytes(size, piece as u8);
+                let data = bytes(size, u8::from(known));
                 let sealed = sealed(&store, &data, known, piece).await.unwrap();
                 assert_eq!(sealed.blake3(), *blake3::hash(&data).as_bytes());
                 let published = store.publish(vec![sealed]).await.unwrap();

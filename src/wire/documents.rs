@@ -407,5 +407,4 @@ impl Search {
 }
 
 #[cfg(test)]
-#[path = "documents_tests.rs"]
 mod tests;

@@ -1,35 +1,50 @@
-//! Every curl line of docs/http.md works as it stands there.
+//! Every curl line of docs/http.md works as it stands there, and gets the status beside it.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use crate::harness::Setup;
+use crate::harness::{Daemon, Uploaded, fenced, payload};
 
-/// Where the page is.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/http.md");
+/// Fewer lines found would mean that the page is no longer read right.
+const CURL_LINES_MIN: usize = 20;
 
 #[test]
-fn every_curl_line_of_the_http_page_works() {
+fn every_curl_line_of_the_http_page_gets_its_status() {
     if Command::new("curl").arg("--version").output().is_err() {
         println!("skipped: curl is not installed");
         return;
     }
-    let page = &std::fs::read_to_string(PAGE).unwrap();
-    let scripts = fenced(page, "```sh");
-    assert!(scripts.len() > 5, "the page has curl lines");
+    let daemon = Daemon::start();
+    let uploaded = daemon.connect().put("report.pdf", &payload(1, 5000));
     let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let daemon = Setup::new().start();
-    println!("{} scripts against {}", scripts.len(), daemon.address());
-    drop(work);
+    fs::write(work.path().join("local-file"), payload(2, 3000)).unwrap();
+    let page = fs::read_to_string(PAGE).unwrap();
+    let mut curl_lines = 0;
+    for line in fenced(&page, "sh").iter().flat_map(|block| block.lines()) {
+        let Some(arguments) = line.strip_prefix("curl ") else {
+            run(line, work.path(), &daemon, &uploaded);
+            continue;
+        };
+        let (arguments, status) = arguments.rsplit_once(" # ").expect("a status after the `#`");
+        let quiet = format!("curl -sS -o /dev/null -w '%{{http_code}}' {arguments}");
+        assert_eq!(run(&quiet, work.path(), &daemon, &uploaded), status, "{line}");
+        curl_lines += 1;
+    }
+    assert!(curl_lines >= CURL_LINES_MIN, "{curl_lines} curl lines found");
 }
 
-fn fenced(page: &str, opening: &str) -> Vec<String> {
-    let mut blocks = Vec::new();
-    let mut lines = page.lines();
-    while let Some(line) = lines.next() {
-        if line.trim() == opening {
-            let block: Vec<_> = lines.by_ref().take_while(|line| line.trim() != "```").collect();
-            blocks.push(block.join("\n"));
-        }
-    }
-    blocks
+/// What a line prints, with the variables of the page.
+fn run(line: &str, work: &Path, daemon: &Daemon, uploaded: &Uploaded) -> String {
+    let output = Command::new("sh")
+        .args(["-c", line])
+        .current_dir(work)
+        .env("URL", format!("http://{}", daemon.address()))
+        .env("FILE", "local-file")
+        .env("ID", &uploaded.file_id)
+        .env("TOKEN", &uploaded.delete_token)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }

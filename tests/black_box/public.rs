@@ -93,11 +93,15 @@ fn nothing_leads_out_of_the_public_directory() {
 }
 
 #[test]
-fn directories_and_missing_files_are_not_found() {
+fn a_directory_is_its_index_and_never_a_listing() {
     let fixture = Fixture::new();
-    for target in ["/", "/sub%20dir", "/sub%20dir/", "/nothing", "/page.html/", "/page.html/x"] {
+    for target in ["/", "/sub%20dir/", "/nothing", "/nothing/", "/page.html/", "/page.html/x"] {
         fixture.daemon.get(target).error(404);
     }
+    fs::write(fixture.outside.path().join("public/sub dir/index.html"), "index").unwrap();
+    assert_eq!(fixture.daemon.get("/sub%20dir/").body, b"index");
+    let redirect = fixture.daemon.get("/sub%20dir");
+    assert_eq!((redirect.status, redirect.header("location")), (301, Some("./sub%20dir/")));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::disk::{Disk, EngineChoice, Pool, Slab, choose};
 
 /// Registered buffers, a ring with room.
 pub(in crate::disk) struct Ring;
-/// The same without registration, as under a small RLIMIT_MEMLOCK.
+/// The same without registration, as under a small `RLIMIT_MEMLOCK`.
 pub(in crate::disk) struct Unregistered;
 /// One submission and two completions at a time: the smallest ring there is.
 pub(in crate::disk) struct TwoCompletions;

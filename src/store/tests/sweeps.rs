@@ -104,7 +104,7 @@ async fn fail_one(nth: u64, fault: Fault, name: &str) {
     ));
     let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
     let told = Told::default();
-    let limit = std::time::Duration::from_secs(60);
+    let limit = std::time::Duration::from_mins(1);
     let ended = tokio::time::timeout(limit, workload(&store, &told)).await;
     assert!(ended.is_ok(), "{name}: hangs");
     // Past the faults: what lies there now.

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::payload::seed;
 use super::{Client, Response, request};
 
 /// How long a start or a stop may take before the test fails. Generous: builds and other tests
@@ -89,6 +90,8 @@ impl Setup {
 
     /// The defaults, on a fresh root below `dir`.
     pub(crate) fn at(dir: &Path) -> Setup {
+        // The test runner shows it with the output of a test that fails.
+        println!("RINGHOLD_TEST_SEED={}", seed());
         let root = tempfile::Builder::new().prefix("ringhold-test-").tempdir_in(dir).unwrap();
         Setup {
             root: Arc::new(root),

@@ -3,15 +3,12 @@
 
 use std::sync::OnceLock;
 
-/// The run's seed: `RINGHOLD_TEST_SEED`, or a fixed one. Printed once; the test runner shows it
-/// with the output of a test that fails.
-fn seed() -> u64 {
+/// The run's seed: `RINGHOLD_TEST_SEED`, or a fixed one.
+pub(super) fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
-    let seed = *SEED.get_or_init(|| {
+    *SEED.get_or_init(|| {
         std::env::var("RINGHOLD_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(42)
-    });
-    println!("RINGHOLD_TEST_SEED={seed}");
-    seed
+    })
 }
 
 /// `size` bytes that depend on the run's seed and on `stream`.
