@@ -15,6 +15,7 @@ mod health;
 mod ids;
 mod memlock;
 mod memory;
+mod metrics;
 mod public;
 mod readme;
 mod round_trip;
