@@ -19,6 +19,7 @@ mod metrics;
 mod public;
 mod readme;
 mod round_trip;
+mod slow_log;
 mod spread;
 mod start;
 mod upload_form;
