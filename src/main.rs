@@ -11,10 +11,13 @@ fn main() -> ExitCode {
     // A command line that makes no sense ends here, with 2; --help and --version with 0.
     let arguments = Arguments::parse();
     let environment = Environment::of_process();
-    if let Err(failure) = cli::prepare(&environment) {
-        eprintln!("ringhold: {failure}");
-        return ExitCode::from(failure.exit_code());
-    }
+    let _log = match cli::prepare(&environment) {
+        Ok(log) => log,
+        Err(failure) => {
+            eprintln!("ringhold: {failure}");
+            return ExitCode::from(failure.exit_code());
+        }
+    };
     match dispatch(arguments.command, &environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

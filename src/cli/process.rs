@@ -7,16 +7,16 @@ use tracing::debug;
 
 use super::Failure;
 use crate::config::Environment;
-use crate::telemetry::{LogStyle, start_logs};
+use crate::telemetry::{LogGuard, LogStyle, start_logs};
 
 /// Starts the log, with the filter of `RINGHOLD_LOG`, and raises the limit on open descriptors.
-/// Once, before anything else.
-pub fn prepare(environment: &Environment) -> Result<(), Failure> {
+/// Once, before anything else; what it returns is held to the end, for the log's last lines.
+pub fn prepare(environment: &Environment) -> Result<LogGuard, Failure> {
     let filter = environment.get("RINGHOLD_LOG").map(|filter| filter.to_string_lossy());
     let style = if stderr().is_terminal() { LogStyle::Human } else { LogStyle::Json };
-    start_logs(filter.as_deref().unwrap_or("info"), style).map_err(Failure::usage)?;
+    let log = start_logs(filter.as_deref().unwrap_or("info"), style).map_err(Failure::usage)?;
     raise_descriptor_limit();
-    Ok(())
+    Ok(log)
 }
 
 /// To the hard limit: the soft one is 1,024 for the sake of `select(2)`, which nothing here uses,

@@ -18,7 +18,7 @@ use super::Failure;
 use super::greeting::{self, Greeting};
 use crate::base::limits::{CACHE_SIZE, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
 use crate::config::{Environment, Secret, SecretOrigin, ServeArguments, ServeOptions};
-use crate::disk::{self, Chosen, Disk, EngineReport, RootLock, Slab, SlabOptions};
+use crate::disk::{self, Chosen, Disk, EngineReport, MeteredDisk, RootLock, Slab, SlabOptions};
 use crate::http::{Face, FaceParts};
 use crate::id::IdService;
 use crate::store::{HotCache, Layout, Store};
@@ -118,7 +118,7 @@ impl House {
     /// Makes one worker's service, on its own thread and runtime.
     async fn furnish(self: Arc<House>, seat: Seat) -> Result<Rc<dyn Service>, StartError> {
         let options = &self.options;
-        let disk = self.open_disk()?;
+        let disk = self.open_disk(seat.worker_index)?;
         if seat.worker_index == 0
             && let Err(why) = self.prepare(&*disk).await
         {
@@ -136,13 +136,14 @@ impl House {
         })))
     }
 
-    fn open_disk(&self) -> Result<Rc<dyn Disk>, StartError> {
+    fn open_disk(&self, worker_index: usize) -> Result<Rc<dyn Disk>, StartError> {
         let slab = Slab::new(slab_options(&self.options)).map_err(|error| {
             StartError::service(format!("no memory for a worker's buffers: {error}"))
         })?;
-        self.chosen.open(slab, self.options.queue_depth).map_err(|error| {
+        let engine = self.chosen.open(slab, self.options.queue_depth).map_err(|error| {
             StartError::service(format!("cannot start a worker's disk engine: {error}"))
-        })
+        })?;
+        Ok(Rc::new(MeteredDisk::new(engine, self.metrics.worker(worker_index))))
     }
 
     /// The first worker's part: the root, and what is told once of the engine.

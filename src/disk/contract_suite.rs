@@ -57,6 +57,7 @@ contract_suite!(threads, super::engines::Threads);
 contract_suite!(memory, super::engines::Memory);
 contract_suite!(faulty, super::engines::Faulty);
 contract_suite!(delayed, super::engines::Delayed);
+contract_suite!(metered, super::engines::Metered);
 contract_suite!(uring, crate::disk::uring::tests::Ring);
 contract_suite!(uring_unregistered, crate::disk::uring::tests::Unregistered);
 contract_suite!(uring_with_two_completions, crate::disk::uring::tests::TwoCompletions);

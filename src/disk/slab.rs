@@ -4,10 +4,12 @@
 //! 1. The worker makes the slab; the engine registers its [`Slab::regions`] with the kernel.
 //! 2. A user takes a [`Lease`] (waiting in order of arrival, or not at all), fills it, hands it to
 //!    the disk, gets it back with the completion, drops it. Dropping returns the buffer.
-//! 3. After the disk drained, [`Slab::retire`] says that no buffer belongs to the kernel. A slab
+//! 3. Each lease taken or given back sets its pool's gauge, once somebody counts
+//!    ([`Slab::count_in`]).
+//! 4. After the disk drained, [`Slab::retire`] says that no buffer belongs to the kernel. A slab
 //!    dropped without that word leaks its mapping on purpose: the kernel may still write to it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::base::limits::{BLOCK_SIZE, READ_SIZE};
+use crate::telemetry::WorkerMetrics;
 
 /// Largest part of the mapping that one registered buffer covers: the kernel's limit.
 const REGION_SIZE: usize = 1 << 30;
@@ -53,6 +56,8 @@ struct Inner {
     upload: PoolState,
     download: PoolState,
     retired: Cell<bool>,
+    /// Who is told of every change.
+    metrics: OnceCell<Arc<WorkerMetrics>>,
 }
 
 struct PoolState {
@@ -98,6 +103,7 @@ impl Slab {
             upload: PoolState::new(upload_offset, options.chunk_size, options.chunk_count),
             download: PoolState::new(download_offset, READ_SIZE, options.read_count),
             retired: Cell::new(false),
+            metrics: OnceCell::new(),
         })))
     }
 
@@ -121,6 +127,7 @@ impl Slab {
         let Some(index) = state.free.borrow_mut().pop() else {
             unreachable!("a turn stands for a free buffer")
         };
+        self.0.tell(pool);
         let offset = state.offset + index as usize * state.buffer_size;
         let memory = Memory::Slab { slab: Rc::clone(&self.0), pool, index, offset, _turn: turn };
         Lease { memory, size: state.buffer_size }
@@ -128,8 +135,13 @@ impl Slab {
 
     /// Buffers of a pool in use.
     pub fn in_use(&self, pool: Pool) -> usize {
-        let state = self.0.pool(pool);
-        state.count - state.free.borrow().len()
+        self.0.pool(pool).in_use()
+    }
+
+    /// From now on `metrics` says how many buffers are in use. Once per slab.
+    pub fn count_in(&self, metrics: Arc<WorkerMetrics>) {
+        let is_first = self.0.metrics.set(metrics).is_ok();
+        assert!(is_first, "a slab is counted once");
     }
 
     /// Buffers of a pool.
@@ -167,6 +179,17 @@ impl fmt::Debug for Slab {
 }
 
 impl Inner {
+    /// A pool changed: its gauge follows.
+    fn tell(&self, pool: Pool) {
+        if let Some(metrics) = self.metrics.get() {
+            let gauge = match pool {
+                Pool::Upload => &metrics.leases_upload,
+                Pool::Download => &metrics.leases_download,
+            };
+            gauge.set(self.pool(pool).in_use());
+        }
+    }
+
     fn pool(&self, pool: Pool) -> &PoolState {
         match pool {
             Pool::Upload => &self.upload,
@@ -196,6 +219,10 @@ impl PoolState {
         let free = (0..u32::try_from(count).unwrap_or(u32::MAX)).rev().collect();
         let turns = Arc::new(Semaphore::new(count));
         PoolState { offset, buffer_size, count, free: RefCell::new(free), turns }
+    }
+
+    fn in_use(&self) -> usize {
+        self.count - self.free.borrow().len()
     }
 }
 
@@ -249,6 +276,7 @@ impl Drop for Lease {
         // Before the turn is given back (the field drops after this body).
         if let Memory::Slab { slab, pool, index, .. } = &self.memory {
             slab.pool(*pool).free.borrow_mut().push(*index);
+            slab.tell(*pool);
         }
     }
 }

@@ -106,14 +106,16 @@ declare! {
         "Uploads by how they ended.";
     downloads: Counter, "ringhold_downloads_total", "", "downloads",
         "Downloads begun.";
-    leases_in_use: Gauge, "ringhold_leases_in_use", "", "buffers",
-        "Buffers of the slab that are held by a transfer or a response.";
+    leases_upload: Gauge, "ringhold_leases_in_use", "pool=\"upload\"", "buffers",
+        "Buffers of the slab that are held by an upload, a transfer or a response.";
+    leases_download: Gauge, "ringhold_leases_in_use", "pool=\"download\"", "buffers",
+        "Buffers of the slab that are held by an upload, a transfer or a response.";
     file_operations_in_flight: Gauge, "ringhold_file_operations_in_flight", "", "operations",
-        "Reads and writes handed to the kernel and not yet completed.";
+        "Reads and writes that are waited for: those before their turn, and those in the kernel.";
     file_operation_duration: Histogram, "ringhold_file_operation_duration_seconds", "", "seconds",
-        "Reads and writes of files, from submission to completion.";
+        "Reads and writes of files, from the request to the completion, with the wait for a turn.";
     sync_duration: Histogram, "ringhold_sync_duration_seconds", "", "seconds",
-        "Syncs of files and directories; its count is the number of syncs.";
+        "Syncs of files and directories, with the wait for a turn; its count is the number of syncs.";
 }
 
 /// The text of docs/metrics.md.

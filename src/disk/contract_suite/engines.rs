@@ -4,7 +4,8 @@ use std::future::Future;
 use std::rc::Rc;
 
 use super::bench::{Bench, Engine, Options, run_local, slab};
-use crate::disk::{FaultPlan, FaultyDisk, MemoryDisk, ThreadsDisk};
+use crate::disk::{FaultPlan, FaultyDisk, MemoryDisk, MeteredDisk, ThreadsDisk};
+use crate::telemetry::Metrics;
 
 pub(super) struct Threads;
 
@@ -67,5 +68,20 @@ impl Engine for Delayed {
     fn bench(options: &Options) -> Bench {
         let memory = memory(options);
         Bench::on_memory(Rc::new(FaultyDisk::new(memory.clone(), FaultPlan::seeded(7, 3))), memory)
+    }
+}
+
+/// A disk that is counted.
+pub(super) struct Metered;
+
+impl Engine for Metered {
+    fn run(test: impl Future<Output = ()> + 'static) {
+        run_local(test);
+    }
+
+    fn bench(options: &Options) -> Bench {
+        let memory = memory(options);
+        let disk = MeteredDisk::new(memory.clone(), Metrics::new(1).worker(0));
+        Bench::on_memory(Rc::new(disk), memory)
     }
 }

@@ -1,0 +1,111 @@
+//! Every metric of the table moves when what it tells of happens, and gauges come back.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringhold::telemetry::{Kind, Spec, TABLE};
+
+use crate::harness::{Client, Daemon, Setup, payload};
+
+/// How long a metric may take to show what happens all the time.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// More than the buffers of a socket hold.
+const LARGE_SIZE: usize = 32 << 20;
+/// One piece of the endless upload, and the most pieces of it.
+const PIECE_SIZE: usize = 1 << 20;
+const PIECES_MAX: usize = 2048;
+/// Most connections opened while watching.
+const CONNECTIONS_MAX: usize = 500;
+/// Pause between two looks at something that is about to happen.
+const TICK: Duration = Duration::from_millis(5);
+
+#[test]
+fn every_metric_moves_and_every_gauge_comes_back() {
+    let mut unmoved: Vec<&Spec> = TABLE.iter().collect();
+    let full = Setup::new().flag("--min-free", "4000000GB").start();
+    assert_eq!(full.request("PUT", "/files/a", &[], b"hello").status, 507);
+    look(&full, &mut unmoved);
+
+    let daemon = Setup::new().workers(2).start();
+    let large = daemon.connect().put("large", &payload(1, LARGE_SIZE)).target();
+    assert_eq!(daemon.request("GET", &large, &[("If-None-Match", "*")], b"").status, 304);
+    assert_eq!(daemon.get("/files/unknown").status, 404);
+    break_an_upload_off(&daemon);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| upload_until(&is_over, daemon.connect()));
+        watch(&daemon, &large, &mut unmoved);
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let unmoved: Vec<_> = unmoved.iter().map(|spec| (spec.name, spec.label)).collect();
+    assert!(unmoved.is_empty(), "nobody feeds {unmoved:?}");
+    wait_for_gauges_to_come_back(&daemon);
+}
+
+/// Scrapes until everything has moved, or patience ends.
+fn watch(daemon: &Daemon, large: &str, unmoved: &mut Vec<&Spec>) {
+    // A download that nobody reads holds its buffers.
+    let mut reader = daemon.connect();
+    reader.head("GET", large, &[]).unwrap();
+    let mut held = Vec::new();
+    let deadline = Instant::now() + PATIENCE;
+    while !unmoved.is_empty() && Instant::now() < deadline && held.len() < CONNECTIONS_MAX {
+        // Sooner or later the kernel deals one to the worker that has more of them.
+        let mut connection = daemon.connect();
+        assert_eq!(connection.get("/healthz").status, 200);
+        held.push(connection);
+        look(daemon, unmoved);
+    }
+}
+
+fn break_an_upload_off(daemon: &Daemon) {
+    let mut client = daemon.connect();
+    client.head("PUT", "/files/broken", &[("Content-Length", "100")]).unwrap();
+    client.send(b"not a hundred bytes").unwrap();
+}
+
+fn upload_until(is_over: &AtomicBool, mut client: Client) {
+    let piece = payload(2, PIECE_SIZE);
+    client.head("PUT", "/files/endless", &[("Transfer-Encoding", "chunked")]).unwrap();
+    for _ in 0..PIECES_MAX {
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
+        client.send_chunk(&piece).unwrap();
+    }
+}
+
+/// Crosses off what has moved.
+fn look(daemon: &Daemon, unmoved: &mut Vec<&Spec>) {
+    let samples = daemon.samples("ringhold_");
+    unmoved.retain(|spec| sum(&samples, spec) <= 0.0);
+}
+
+/// Over the workers; of a histogram, how many it holds.
+fn sum(samples: &[(String, f64)], spec: &Spec) -> f64 {
+    let suffix = if spec.kind == Kind::Histogram { "_count" } else { "" };
+    let name = format!("{}{suffix}{{", spec.name);
+    let its = samples
+        .iter()
+        .filter(|(series, _)| series.starts_with(&name) && series.contains(spec.label));
+    its.map(|(_, value)| value).sum()
+}
+
+/// One connection is left, the one that asks.
+fn wait_for_gauges_to_come_back(daemon: &Daemon) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let samples = daemon.samples("ringhold_");
+        let gauges = TABLE.iter().filter(|spec| spec.kind == Kind::Gauge);
+        let held: Vec<_> = gauges
+            .map(|spec| (spec.name, sum(&samples, spec)))
+            .filter(|(_, value)| *value > 0.0)
+            .collect();
+        if held == [("ringhold_connections_open", 1.0)] {
+            return;
+        }
+        assert!(Instant::now() < deadline, "still held: {held:?}");
+        thread::sleep(TICK);
+    }
+}
