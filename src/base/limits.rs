@@ -61,8 +61,8 @@ pub const SYNCS_IN_FLIGHT_MAX: usize = 8;
 /// Other metadata operations (open, link, stat, ...) in flight per worker; each may occupy a
 /// kernel worker thread.
 pub const METADATA_IN_FLIGHT_MAX: usize = 32;
-/// Directories one worker keeps open for syncing and for `--public`: the 256 of the store, the
-/// staging directory, the public one, and room to spare. The whole set is dropped when it is full.
+/// Directories one worker keeps open for syncing: the 256 of the store, those above them, and room
+/// to spare. The whole set is dropped when it is full.
 pub const DIRECTORIES_OPEN_MAX: usize = 300;
 /// Resubmissions of one transfer that keeps coming back short or interrupted.
 pub const TRANSFER_RETRIES_MAX: usize = 64;

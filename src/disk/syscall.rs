@@ -110,7 +110,8 @@ pub(super) fn set_direct(file: &fs::File, direct: bool) -> io::Result<bool> {
     }
 }
 
-fn set_flag(file: &fs::File, flag: i32, on: bool) -> io::Result<()> {
+/// Turns one status flag of an open file on or off.
+pub(super) fn set_flag(file: &fs::File, flag: i32, on: bool) -> io::Result<()> {
     let flags = raw::status_flags(file)?;
     let wanted = if on { flags | flag } else { flags & !flag };
     if wanted == flags { Ok(()) } else { raw::set_status_flags(file, wanted) }

@@ -19,7 +19,7 @@ use std::fs;
 use std::io;
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -264,10 +264,11 @@ impl Disk for UringDisk {
             Err(error) => return ready(Err(error)),
         };
         let this = self.clone();
-        let directory = self.directory(dir);
+        // Opened anew each time: operators replace a public directory under its name.
+        let directory = self.open_with(NAME, c_path(dir), libc::O_PATH | libc::O_DIRECTORY);
         undroppable(NAME, async move {
             let directory = directory.await?;
-            let fd = descriptor(NAME, &directory)?;
+            let fd = directory.as_raw_fd();
             // O_NONBLOCK: opening a pipe that lies there must not wait for its writer.
             let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
             let how = types::OpenHow::new()
@@ -278,7 +279,11 @@ impl Disk for UringDisk {
                 UringDisk::operate(NAME, &this.0.metadata, data, move |(path, how, _)| {
                     opcode::OpenAt2::new(types::Fd(fd), path.as_ptr(), &raw const **how).build()
                 });
-            opening.await.map(|(fd, _)| File::from_fd(owned(fd)))
+            let file = fs::File::from(owned(opening.await?.0));
+            // Left set, the ring would answer EAGAIN where a filesystem cannot read without waiting.
+            syscall::set_flag(&file, libc::O_NONBLOCK, false)
+                .map_err(|error| DiskError::new(NAME, error))?;
+            Ok(File::from_fd(file.into()))
         })
     }
 

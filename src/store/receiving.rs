@@ -150,7 +150,6 @@ impl Receiving {
         let seal = Seal::new(name, content_type, self.size, hash);
         let bytes = seal.encode();
         let tail = Tail::of(self.size)?;
-        // Padding and seal are bytes of the file that are no bytes of the object.
         self.append_unhashed(&[0; BLOCK_SIZE][..tail.padding_size()]).await?;
         self.append_unhashed(&bytes).await?;
         let end = tail.padded_size() + bytes.len() as u64;
@@ -165,38 +164,32 @@ impl Receiving {
         Ok(Sealed { file, seal })
     }
 
+    /// Data: hashed while it is in cache.
     async fn append(&mut self, data: &[u8]) -> StoreResult<()> {
         self.check_failed()?;
         let mut rest = data;
         while !rest.is_empty() {
             let filling = self.filling().await?;
-            let take = rest.len().min(filling.room - filling.filled);
-            let (now, later) = rest.split_at(take);
-            filling.lease[filling.filled..filling.filled + take].copy_from_slice(now);
-            filling.filled += take;
-            rest = later;
-            let full = filling.filled == filling.room;
-            if full || filling.filled - filling.hashed >= HASH_STEP {
+            rest = filling.fill(rest);
+            let is_full = filling.is_full();
+            if is_full || filling.filled - filling.hashed >= HASH_STEP {
                 self.hash_filled();
             }
-            if full {
+            if is_full {
                 self.flush(None).await?;
             }
         }
         Ok(())
     }
 
-    async fn append_unhashed(&mut self, data: &[u8]) -> StoreResult<()> {
-        let mut rest = data;
+    /// Padding and seal: bytes of the file that are no data.
+    async fn append_unhashed(&mut self, bytes: &[u8]) -> StoreResult<()> {
+        let mut rest = bytes;
         while !rest.is_empty() {
             let filling = self.filling().await?;
-            let take = rest.len().min(filling.room - filling.filled);
-            let (now, later) = rest.split_at(take);
-            filling.lease[filling.filled..filling.filled + take].copy_from_slice(now);
-            filling.filled += take;
+            rest = filling.fill(rest);
             filling.hashed = filling.filled;
-            rest = later;
-            if filling.filled == filling.room {
+            if filling.is_full() {
                 self.flush(None).await?;
             }
         }
@@ -331,6 +324,21 @@ impl Receiving {
         self.filling = None;
         self.file = None;
         Err(self.failed.get_or_insert(error).clone())
+    }
+}
+
+impl Filling {
+    /// Takes what fits; the rest comes back.
+    fn fill<'d>(&mut self, data: &'d [u8]) -> &'d [u8] {
+        let (now, later) = data.split_at(data.len().min(self.room - self.filled));
+        let end = self.filled + now.len();
+        self.lease[self.filled..end].copy_from_slice(now);
+        self.filled = end;
+        later
+    }
+
+    fn is_full(&self) -> bool {
+        self.filled == self.room
     }
 }
 
