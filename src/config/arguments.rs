@@ -37,7 +37,7 @@ pub struct ServeArguments {
     /// Directory that everything is stored in
     #[arg(long, value_name = "DIR", env = "RINGHOLD_ROOT", default_value = "./files")]
     pub root: PathBuf,
-    /// Directory whose files anybody may read at /<path>
+    /// Directory whose files anybody may read at /PATH
     #[arg(long, value_name = "DIR", env = "RINGHOLD_PUBLIC")]
     pub public: Option<PathBuf>,
     /// Worker threads [default: one per core, fewer where a cgroup pays for fewer]
