@@ -1,6 +1,6 @@
 //! A published object, opened: its seal checked, its data readable by ranges.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,7 +13,7 @@ use super::reader::Reader;
 use super::seal::{Seal, TAIL_SIZE, Tail};
 use super::volume::Store;
 use crate::base::limits::{CACHE_OBJECT_SIZE_MAX, OPEN_READ_SIZE};
-use crate::disk::{Disk, File, Lease, Stat, read_full};
+use crate::disk::{Disk, File, Lease, Pool, Stat, read_full};
 use crate::id::ObjectNumber;
 
 /// An object, open for reading.
@@ -122,20 +122,36 @@ impl PublicFile {
     }
 }
 
-/// The last `size_max` bytes of a file, or all of a smaller one.
+/// The last bytes of a file, in a buffer.
+struct End {
+    lease: Lease,
+    size: usize,
+}
+
+impl Deref for End {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.lease[..self.size]
+    }
+}
+
+/// The last `size_max` bytes of a file, or all of a smaller one. In a buffer of the slab if one is
+/// free: a heap would be asked for an aligned piece at every request.
 async fn read_end(
     disk: &dyn Disk,
     file: &File,
     file_size: u64,
     size_max: usize,
-) -> StoreResult<Lease> {
+) -> StoreResult<End> {
     let size = usize::try_from(file_size).unwrap_or(usize::MAX).min(size_max);
-    let lease = Lease::heap(size);
-    let end = read_full(disk, file, lease, 0..size, file_size - size as u64).await;
-    if end.result? < size {
+    let free = disk.slab().try_take(Pool::Download).filter(|lease| lease.len() >= size);
+    let lease = free.unwrap_or_else(|| Lease::heap(size));
+    let read = read_full(disk, file, lease, 0..size, file_size - size as u64).await;
+    if read.result? < size {
         return Err(cut(file_size));
     }
-    Ok(end.lease)
+    Ok(End { lease: read.lease, size })
 }
 
 fn cut(size: u64) -> StoreError {
