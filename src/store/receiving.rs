@@ -295,8 +295,13 @@ impl Receiving {
         let file = file.clone();
         self.tasks.spawn_local(async move {
             match disk.allocate(&file, range.start, range.end - range.start).await {
-                // Without preallocation writing is slower, not wrong.
-                Err(error) if error.kind() == DiskErrorKind::Unsupported => Ok(()),
+                // Without preallocation writing is slower, not wrong; and where there is no room
+                // ahead there may still be enough for what is really sent: the writes find out.
+                Err(error)
+                    if matches!(error.kind(), DiskErrorKind::Unsupported | DiskErrorKind::Full) =>
+                {
+                    Ok(())
+                }
                 other => other,
             }
         });

@@ -296,6 +296,21 @@ fn an_upload_without_room_is_refused_before_its_first_byte() {
 }
 
 #[test]
+fn room_for_the_data_is_enough_where_there_is_none_to_preallocate() {
+    run(async {
+        // Preallocation begins with 8 MiB and then asks for 8 more, which do not fit.
+        let disk = Rc::new(MemoryDisk::new(slab(), 4).with_capacity(10 << 20));
+        Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
+        let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
+        let data = bytes(9 << 20, 5);
+        let sealed = sealed(&store, &data, false, CHUNK).await.unwrap();
+        let published = store.publish(vec![sealed]).await.unwrap();
+        let stored = store.open(published[0].object).await.unwrap();
+        assert!(read_all(&stored).await.unwrap() == data);
+    });
+}
+
+#[test]
 fn a_full_disk_fails_the_upload_and_keeps_nothing_of_it() {
     run(async {
         let disk = Rc::new(MemoryDisk::new(slab(), 4).with_capacity(256 << 10));
