@@ -20,7 +20,7 @@ const ROUNDS_LIGHT: u64 = 3;
 const RESTART_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// What was acknowledged: the file's path, and the stream and size of its bytes.
-type Acknowledged = BTreeMap<String, (u64, usize)>;
+pub(crate) type Acknowledged = BTreeMap<String, (u64, usize)>;
 
 #[test]
 fn kill_nine_leaves_every_acknowledged_file_whole_and_nothing_else() {
@@ -49,7 +49,7 @@ fn survive(engine: Engine, rounds: u64) {
     let mut slowest_start = Duration::ZERO;
     for round in 0..rounds {
         let pause = Duration::from_millis(50 + chance.below(600));
-        let acknowledged = upload_until_killed(&mut daemon, round, pause);
+        let acknowledged = upload_until(&mut daemon, round, pause, Daemon::kill);
         let begin = Instant::now();
         daemon = daemon.restart();
         slowest_start = slowest_start.max(begin.elapsed());
@@ -70,7 +70,13 @@ fn survive(engine: Engine, rounds: u64) {
     daemon.stop();
 }
 
-fn upload_until_killed(daemon: &mut Daemon, round: u64, pause: Duration) -> Acknowledged {
+/// Uploads from all sides until `end` ends the daemon; what was acknowledged.
+pub(crate) fn upload_until(
+    daemon: &mut Daemon,
+    round: u64,
+    pause: Duration,
+    end: impl FnOnce(&mut Daemon),
+) -> Acknowledged {
     let address = daemon.address();
     let acknowledged = Mutex::new(Acknowledged::new());
     thread::scope(|scope| {
@@ -85,7 +91,7 @@ fn upload_until_killed(daemon: &mut Daemon, round: u64, pause: Duration) -> Ackn
             });
         }
         thread::sleep(pause);
-        daemon.kill();
+        end(daemon);
     });
     acknowledged.into_inner().unwrap()
 }
@@ -104,10 +110,14 @@ fn upload(address: SocketAddr, stream: u64) -> io::Result<(String, usize)> {
     let mut answer = Vec::new();
     let mut response = client.response_into("PUT", &mut |got| answer.extend_from_slice(got))?;
     response.body = answer;
+    if response.status == 500 {
+        // The disk went before the daemon did; where it should not, the harness sees the ERROR.
+        return Err(io::Error::other("the daemon lost its disk"));
+    }
     Ok((response.uploaded().target(), size))
 }
 
-fn check_files(daemon: &Daemon, acknowledged: &Acknowledged) {
+pub(crate) fn check_files(daemon: &Daemon, acknowledged: &Acknowledged) {
     let mut client = daemon.connect();
     for (target, (stream, size)) in acknowledged {
         let back = client.get(target);
@@ -117,7 +127,7 @@ fn check_files(daemon: &Daemon, acknowledged: &Acknowledged) {
 }
 
 /// Nothing but whole objects is left. Those in `sound` were looked at before and never change.
-fn check_root(root: &Path, sound: &mut BTreeSet<PathBuf>) {
+pub(crate) fn check_root(root: &Path, sound: &mut BTreeSet<PathBuf>) {
     let objects = objects(root);
     for object in &objects {
         if !sound.contains(object) {

@@ -16,6 +16,7 @@ mod ids;
 mod memlock;
 mod memory;
 mod metrics;
+mod power_cut;
 mod public;
 mod readme;
 mod round_trip;
