@@ -17,23 +17,15 @@ pub async fn write_all(
     offset: u64,
 ) -> (Lease, DiskResult<()>) {
     let mut lease = lease;
-    let mut done = 0;
-    let mut retries = 0;
-    let size = span.len();
-    while done < size {
-        let rest = span.start + done..span.end;
-        let transfer = disk.write(file, lease, rest, offset + done as u64).await;
-        lease = transfer.lease;
-        match transfer.result {
-            Ok(count) if count == size - done => return (lease, Ok(())),
-            Ok(count) => done = progress(done + count, size),
-            Err(error) if is_transient(&error) => {}
-            Err(error) => return (lease, Err(error)),
+    let mut progress = Progress::of(&span);
+    while progress.is_short() {
+        let rest = span.start + progress.done..span.end;
+        let write = disk.write(file, lease, rest, offset + progress.done as u64).await;
+        lease = write.lease;
+        if let Err(error) = progress.take("write", write.result) {
+            return (lease, Err(error));
         }
-        retries += 1;
-        if retries > TRANSFER_RETRIES_MAX {
-            return (lease, Err(DiskError::from_errno("write", libc::EIO)));
-        }
+        progress.align();
     }
     (lease, Ok(()))
 }
@@ -47,35 +39,109 @@ pub async fn read_full(
     offset: u64,
 ) -> Transfer {
     let mut lease = lease;
-    let mut done = 0;
-    let mut retries = 0;
-    let size = span.len();
-    while done < size {
-        let rest = span.start + done..span.end;
-        let transfer = disk.read(file, lease, rest, offset + done as u64).await;
-        lease = transfer.lease;
-        match transfer.result {
-            Ok(0) => break,
-            Ok(count) => done += count,
-            Err(error) if is_transient(&error) => {}
-            Err(error) => return Transfer { lease, result: Err(error) },
+    let mut progress = Progress::of(&span);
+    while progress.is_short() {
+        let rest = span.start + progress.done..span.end;
+        let read = disk.read(file, lease, rest, offset + progress.done as u64).await;
+        lease = read.lease;
+        if matches!(read.result, Ok(0)) {
+            break;
         }
-        retries += 1;
-        if retries > TRANSFER_RETRIES_MAX && done < size {
-            let error = DiskError::from_errno("read", libc::EIO);
+        if let Err(error) = progress.take("read", read.result) {
             return Transfer { lease, result: Err(error) };
         }
     }
-    Transfer { lease, result: Ok(done) }
+    Transfer { lease, result: Ok(progress.done) }
 }
 
-/// Where an aligned transfer goes on after a short one: at the last whole block, so that direct
-/// I/O stays aligned. Writing the same bytes twice does no harm.
-fn progress(done: usize, size: usize) -> usize {
-    if size.is_multiple_of(BLOCK_SIZE) { done - done % BLOCK_SIZE } else { done }
+/// How far a whole transfer is.
+struct Progress {
+    done: usize,
+    size: usize,
+    attempts: usize,
+}
+
+impl Progress {
+    fn of(span: &Range<usize>) -> Progress {
+        Progress { done: 0, size: span.len(), attempts: 0 }
+    }
+
+    fn is_short(&self) -> bool {
+        self.done < self.size
+    }
+
+    /// Counts one transfer. An interrupted one counts as an attempt that moved nothing; too many
+    /// attempts are an error.
+    fn take(&mut self, name: &'static str, moved: DiskResult<usize>) -> DiskResult<()> {
+        match moved {
+            Ok(count) => self.done += count,
+            Err(error) if is_transient(&error) => {}
+            Err(error) => return Err(error),
+        }
+        self.attempts += 1;
+        if self.is_short() && self.attempts > TRANSFER_RETRIES_MAX {
+            return Err(DiskError::from_errno(name, libc::EIO));
+        }
+        Ok(())
+    }
+
+    /// An aligned transfer goes on at the last whole block, so that direct I/O stays aligned.
+    /// Writing the same bytes twice does no harm.
+    fn align(&mut self) {
+        if self.size.is_multiple_of(BLOCK_SIZE) {
+            self.done -= self.done % BLOCK_SIZE;
+        }
+    }
 }
 
 fn is_transient(error: &DiskError) -> bool {
     error.kind() == DiskErrorKind::Failed
         && matches!(error.errno(), Some(libc::EINTR | libc::EAGAIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::disk::contract_suite::bench::{run_local, slab};
+    use crate::disk::{Fault, FaultPlan, FaultyDisk, MemoryDisk, Pool};
+
+    /// Writes two blocks and reads them back over a disk with this plan; the file's creation is
+    /// its operation 0.
+    async fn there_and_back(plan: FaultPlan) -> DiskResult<Vec<u8>> {
+        let disk = FaultyDisk::new(Rc::new(MemoryDisk::new(slab(), 2)), plan);
+        let file = disk.create_unnamed(Path::new("/")).await.unwrap();
+        let mut lease = disk.slab().take(Pool::Upload).await;
+        lease[..2 * BLOCK_SIZE].fill(7);
+        let (mut lease, written) = write_all(&disk, &file, lease, 0..2 * BLOCK_SIZE, 0).await;
+        written?;
+        lease.fill(0);
+        let read = read_full(&disk, &file, lease, 0..3 * BLOCK_SIZE, 0).await;
+        Ok(read.lease[..read.result?].to_vec())
+    }
+
+    #[test]
+    fn short_and_interrupted_transfers_go_on_to_their_end() {
+        run_local(async {
+            let interrupted = Fault::Errno(libc::EINTR);
+            for plan in [
+                FaultPlan::none(),
+                FaultPlan::fail_nth(1, Fault::Short),
+                FaultPlan::fail_nth(1, interrupted).and_nth(2, Fault::Short),
+                FaultPlan::fail_nth(2, interrupted).and_nth(3, Fault::Short),
+            ] {
+                assert_eq!(there_and_back(plan).await.unwrap(), [7; 2 * BLOCK_SIZE]);
+            }
+        });
+    }
+
+    #[test]
+    fn a_transfer_that_never_gets_on_ends_in_an_error() {
+        run_local(async {
+            let plan = FaultPlan::fail_from(1, Fault::Errno(libc::EINTR));
+            assert_eq!(there_and_back(plan).await.unwrap_err().errno(), Some(libc::EIO));
+        });
+    }
 }
