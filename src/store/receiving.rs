@@ -10,8 +10,8 @@
 //!                  └──► nothing left ◄───────┘
 //! ```
 //!
-//! 1. `write` copies bytes into a lease; a full chunk is hashed while it is in cache and goes to
-//!    the disk at its planned offset, several chunks in flight. When no lease is free it waits, the
+//! 1. `write` hashes bytes and copies them into a lease; a full chunk goes to the disk at its
+//!    planned offset, several chunks in flight. When no lease is free it waits, the
 //!    body is not polled, and TCP makes the sender wait.
 //! 2. `park` gives the lease back when the sender is slow: what is block-aligned is written, the
 //!    rest (less than a block) is kept aside.
@@ -34,9 +34,9 @@ use crate::base::limits::{BLOCK_SIZE, DIRECT_SIZE_MIN, OBJECT_SIZE_MAX, WRITES_P
 use crate::disk::{DiskErrorKind, DiskResult, File, Lease, Pool, write_all};
 use crate::plan::{Chunk, Cursor, Geometry, Preallocation, Tail};
 
-/// Bytes hashed at a time: enough for the widest SIMD of BLAKE3 (16 chunks of 1 KiB), and still
-/// in the L2 cache from the copy into the lease.
-const HASH_STEP: usize = 128 << 10;
+/// Bytes hashed, then copied, at a time: enough for the widest SIMD of BLAKE3 (16 chunks of 1 KiB)
+/// many times over, and still in the L2 cache when they are copied.
+const HASH_STEP: usize = 64 << 10;
 
 /// What is known of an object before its first byte.
 #[derive(Clone, Debug)]
@@ -75,8 +75,6 @@ pub struct Receiving {
 struct Filling {
     lease: Lease,
     filled: usize,
-    /// How much of `filled` the hasher has seen.
-    hashed: usize,
     /// What fits up to the planner's next chunk border.
     room: usize,
 }
@@ -144,14 +142,14 @@ impl Receiving {
     /// The first failure of this object. Nothing is left of it then.
     pub async fn seal(mut self) -> StoreResult<Sealed> {
         self.check_failed()?;
-        self.hash_filled();
         let hash = std::mem::take(&mut self.hasher).finish();
         let NewObject { name, content_type, .. } = self.new.clone();
         let seal = Seal::new(name, content_type, self.size, hash);
         let bytes = seal.encode();
         let tail = Tail::of(self.size)?;
-        self.append_unhashed(&[0; BLOCK_SIZE][..tail.padding_size()]).await?;
-        self.append_unhashed(&bytes).await?;
+        // Bytes of the file that are no data: not hashed.
+        self.fill(&[0; BLOCK_SIZE][..tail.padding_size()]).await?;
+        self.fill(&bytes).await?;
         let end = tail.padded_size() + bytes.len() as u64;
         self.flush(Some(end)).await?;
         while !self.tasks.is_empty() {
@@ -164,32 +162,23 @@ impl Receiving {
         Ok(Sealed { file, seal })
     }
 
-    /// Data: hashed while it is in cache.
+    /// Data: hashed and copied piece by piece, so that the second finds it in the cache.
     async fn append(&mut self, data: &[u8]) -> StoreResult<()> {
         self.check_failed()?;
-        let mut rest = data;
-        while !rest.is_empty() {
-            let filling = self.filling().await?;
-            rest = filling.fill(rest);
-            let is_full = filling.is_full();
-            if is_full || filling.filled - filling.hashed >= HASH_STEP {
-                self.hash_filled();
-            }
-            if is_full {
-                self.flush(None).await?;
-            }
+        for piece in data.chunks(HASH_STEP) {
+            self.hasher.update(piece);
+            self.fill(piece).await?;
         }
         Ok(())
     }
 
-    /// Padding and seal: bytes of the file that are no data.
-    async fn append_unhashed(&mut self, bytes: &[u8]) -> StoreResult<()> {
+    /// Bytes of the file, in its order; full chunks go to the disk.
+    async fn fill(&mut self, bytes: &[u8]) -> StoreResult<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let filling = self.filling().await?;
             rest = filling.fill(rest);
-            filling.hashed = filling.filled;
-            if filling.is_full() {
+            if filling.filled == filling.room {
                 self.flush(None).await?;
             }
         }
@@ -204,8 +193,7 @@ impl Receiving {
             lease[..filled].copy_from_slice(&self.aside);
             self.aside.clear();
             let room = self.cursor.room()?.size;
-            // What was kept aside was hashed when it was parked.
-            self.filling = Some(Filling { lease, filled, hashed: filled, room });
+            self.filling = Some(Filling { lease, filled, room });
         }
         match &mut self.filling {
             Some(filling) => Ok(filling),
@@ -213,16 +201,8 @@ impl Receiving {
         }
     }
 
-    fn hash_filled(&mut self) {
-        if let Some(filling) = &mut self.filling {
-            self.hasher.update(&filling.lease[filling.hashed..filling.filled]);
-            filling.hashed = filling.filled;
-        }
-    }
-
     async fn spill(&mut self) -> StoreResult<()> {
         self.check_failed()?;
-        self.hash_filled();
         let Some(Filling { lease, filled, .. }) = self.filling.take() else { return Ok(()) };
         let spill = self.cursor.spill(filled)?;
         self.aside.extend_from_slice(&lease[filled - spill.kept_size..filled]);
@@ -340,10 +320,6 @@ impl Filling {
         self.lease[self.filled..end].copy_from_slice(now);
         self.filled = end;
         later
-    }
-
-    fn is_full(&self) -> bool {
-        self.filled == self.room
     }
 }
 
