@@ -11,7 +11,8 @@ use std::time::Duration;
 use crate::crash::{check_files, check_root, upload_until};
 use crate::harness::{Setup, engines, heavy};
 
-const IMAGE_SIZE: u64 = 2 << 30;
+/// A file with holes: it takes what is written to it, about a gigabyte a round.
+const IMAGE_SIZE: u64 = 16 << 30;
 const ROUNDS_HEAVY: u64 = 8;
 const ROUNDS_LIGHT: u64 = 1;
 /// `EXT4_GOING_FLAGS_NOLOGFLUSH` (2) by `EXT4_IOC_SHUTDOWN`.
