@@ -6,13 +6,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::crash::{check_files, check_root, upload_until};
 use crate::harness::{Setup, engines, heavy};
 
 /// A file with holes: it takes what is written to it, about a gigabyte a round.
 const IMAGE_SIZE: u64 = 16 << 30;
+const UNMOUNT_TIME_MAX: Duration = Duration::from_secs(30);
 const ROUNDS_HEAVY: u64 = 8;
 const ROUNDS_LIGHT: u64 = 1;
 /// `EXT4_GOING_FLAGS_NOLOGFLUSH` (2) by `EXT4_IOC_SHUTDOWN`.
@@ -92,15 +94,29 @@ impl Volume {
     }
 
     fn mount_again(&self) {
-        succeed("umount", &[&self.mount_point()]).unwrap();
+        self.unmount().unwrap();
         self.mount().unwrap();
+    }
+
+    /// The kernel takes a killed process's ring apart after the process is gone, and until then
+    /// the ring holds its files: the volume is busy for a moment.
+    fn unmount(&self) -> Result<(), String> {
+        let deadline = Instant::now() + UNMOUNT_TIME_MAX;
+        loop {
+            match succeed("umount", &[&self.mount_point()]) {
+                Err(reason) if reason.contains("busy") && Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                ended => return ended,
+            }
+        }
     }
 }
 
 impl Drop for Volume {
     fn drop(&mut self) {
         // Not mounted if it could not be made.
-        let _ = succeed("umount", &[&self.mount_point()]);
+        let _ = self.unmount();
     }
 }
 
