@@ -39,7 +39,6 @@ pub struct ThreadsDisk {
     syncs: Gate,
     metadata: Gate,
     unnamed: bool,
-    caveat: Option<String>,
 }
 
 impl ThreadsDisk {
@@ -55,19 +54,12 @@ impl ThreadsDisk {
             syncs: Gate::new(SYNCS_IN_FLIGHT_MAX),
             metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
             unnamed: true,
-            caveat: None,
         })
     }
 
     /// As on a filesystem without `O_TMPFILE`.
     pub fn without_tmpfile(mut self) -> ThreadsDisk {
         self.unnamed = false;
-        self
-    }
-
-    /// With a sentence for the report: why this engine runs and not the other.
-    pub fn with_caveat(mut self, caveat: String) -> ThreadsDisk {
-        self.caveat = Some(caveat);
         self
     }
 
@@ -105,8 +97,8 @@ impl ThreadsDisk {
 
 impl Disk for ThreadsDisk {
     fn report(&self) -> EngineReport {
-        let caveat = self.caveat.clone();
-        EngineReport { kind: EngineKind::Threads, buffers_registered: false, caveat }
+        // Why it is this engine is the probe's to say.
+        EngineReport { kind: EngineKind::Threads, buffers_registered: false, caveat: None }
     }
 
     fn slab(&self) -> &Slab {

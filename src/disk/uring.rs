@@ -90,12 +90,20 @@ impl UringDisk {
         name: &'static str,
         file: &File,
         lease: Lease,
-        entry: impl FnOnce(RawFd, &Lease) -> squeue::Entry + 'static,
+        span: Range<usize>,
+        entry: impl FnOnce(Span) -> squeue::Entry + 'static,
     ) -> Op<Transfer> {
+        assert!(span.start <= span.end, "a span runs forward");
+        assert!(span.end <= lease.len(), "a transfer stays inside its lease");
         let fd = match descriptor(name, file) {
             Ok(fd) => fd,
             Err(error) => return ready(Transfer { lease, result: Err(error) }),
         };
+        let Ok(size) = u32::try_from(span.len()) else {
+            unreachable!("a lease is far smaller than 4 GiB")
+        };
+        let is_registered = self.0.registration.borrow().is_some();
+        let region = lease.region().filter(|_| is_registered);
         let gate = self.0.transfers.clone();
         let file = file.clone();
         Box::pin(async move {
@@ -103,7 +111,8 @@ impl UringDisk {
                 Ok(permit) => permit,
                 Err(error) => return Transfer { lease, result: Err(error) },
             };
-            let sqe = entry(fd, &lease);
+            let address = lease.address().as_ptr().wrapping_add(span.start);
+            let sqe = entry(Span { fd: types::Fd(fd), address, size, region });
             let (result, (lease, _, _)) = submit(sqe, (lease, file, permit)).await;
             Transfer { lease, result: count(name, result) }
         })
@@ -306,31 +315,23 @@ impl Disk for UringDisk {
     }
 
     fn write(&self, file: &File, lease: Lease, span: Range<usize>, offset: u64) -> Op<Transfer> {
-        let registered = self.0.registration.borrow().is_some();
-        assert!(span.end <= lease.len(), "a write stays inside its lease");
-        self.transfer("write", file, lease, move |fd, lease| {
-            let (address, size) =
-                (lease.address().as_ptr().wrapping_add(span.start), sqe_size(&span));
-            match lease.region().filter(|_| registered) {
-                Some(region) => opcode::WriteFixed::new(types::Fd(fd), address, size, region)
-                    .offset(offset)
-                    .build(),
-                None => opcode::Write::new(types::Fd(fd), address, size).offset(offset).build(),
+        self.transfer("write", file, lease, span, move |Span { fd, address, size, region }| {
+            match region {
+                Some(region) => {
+                    opcode::WriteFixed::new(fd, address, size, region).offset(offset).build()
+                }
+                None => opcode::Write::new(fd, address, size).offset(offset).build(),
             }
         })
     }
 
     fn read(&self, file: &File, lease: Lease, span: Range<usize>, offset: u64) -> Op<Transfer> {
-        let registered = self.0.registration.borrow().is_some();
-        assert!(span.end <= lease.len(), "a read stays inside its lease");
-        self.transfer("read", file, lease, move |fd, lease| {
-            let (address, size) =
-                (lease.address().as_ptr().wrapping_add(span.start), sqe_size(&span));
-            match lease.region().filter(|_| registered) {
-                Some(region) => opcode::ReadFixed::new(types::Fd(fd), address, size, region)
-                    .offset(offset)
-                    .build(),
-                None => opcode::Read::new(types::Fd(fd), address, size).offset(offset).build(),
+        self.transfer("read", file, lease, span, move |Span { fd, address, size, region }| {
+            match region {
+                Some(region) => {
+                    opcode::ReadFixed::new(fd, address, size, region).offset(offset).build()
+                }
+                None => opcode::Read::new(fd, address, size).offset(offset).build(),
             }
         })
     }
@@ -432,6 +433,15 @@ impl Disk for UringDisk {
     }
 }
 
+/// What a transfer's SQE says of its file and its buffer.
+struct Span {
+    fd: types::Fd,
+    address: *mut u8,
+    size: u32,
+    /// The registered region; `None` for a buffer the kernel does not know.
+    region: Option<u16>,
+}
+
 /// Gives back what the operation held, with the kernel's answer.
 struct Finish<D>(PhantomData<D>);
 
@@ -450,14 +460,6 @@ fn submit<D: Unpin + 'static>(sqe: squeue::Entry, data: D) -> InFlightOneshot<D,
 
 fn count(name: &'static str, result: i32) -> DiskResult<usize> {
     usize::try_from(result).map_err(|_| DiskError::from_errno(name, -result))
-}
-
-fn sqe_size(span: &Range<usize>) -> u32 {
-    assert!(span.start <= span.end, "a span runs forward");
-    match u32::try_from(span.end - span.start) {
-        Ok(size) => size,
-        Err(_) => unreachable!("a lease is far smaller than 4 GiB"),
-    }
 }
 
 fn descriptor(name: &'static str, file: &File) -> DiskResult<RawFd> {
