@@ -23,6 +23,8 @@ pub enum StoreErrorKind {
     Busy,
     /// The disk failed; the object in hand is lost.
     Failed,
+    /// The volume failed: it takes no uploads until it works again.
+    VolumeFailed,
 }
 
 /// A failed store operation. Cheap to clone: an upload that failed answers every later call with
@@ -63,9 +65,10 @@ impl From<DiskError> for StoreError {
             DiskErrorKind::Full => StoreErrorKind::Full,
             DiskErrorKind::Cancelled => StoreErrorKind::Stopping,
             DiskErrorKind::Exhausted => StoreErrorKind::Busy,
-            DiskErrorKind::Exists | DiskErrorKind::Unsupported | DiskErrorKind::Failed => {
-                StoreErrorKind::Failed
-            }
+            DiskErrorKind::Exists
+            | DiskErrorKind::Unsupported
+            | DiskErrorKind::Gone
+            | DiskErrorKind::Failed => StoreErrorKind::Failed,
         };
         StoreError::new(kind, error.to_string())
     }
