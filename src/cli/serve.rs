@@ -131,7 +131,9 @@ impl House {
         let (cache, volume) = (Arc::clone(&self.cache), Arc::clone(&self.volume));
         let store = Store::new(disk, cache, volume, &options.store);
         // The first look at the volume: which directory is ours, and what is free.
-        if let Err(error) = store.check_room(0).await {
+        if seat.worker_index == 0
+            && let Err(error) = store.check_room(0).await
+        {
             info!(%error, "uploads are refused for now");
         }
         Ok(Rc::new(Face::new(FaceParts {

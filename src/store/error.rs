@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::seal::SealError;
 use crate::disk::{DiskError, DiskErrorKind};
+use crate::id::ObjectNumber;
 use crate::plan::PlanError;
 
 /// What the caller can do about a failure.
@@ -42,6 +43,11 @@ impl StoreError {
     /// A failure of `kind`; `message` is for the log.
     pub fn new(kind: StoreErrorKind, message: impl Into<String>) -> StoreError {
         StoreError { kind, message: message.into() }
+    }
+
+    /// The same, of this object: its number leads an operator to its file, and is no file ID.
+    pub(super) fn of(self, object: ObjectNumber) -> StoreError {
+        StoreError { message: format!("object {object}: {}", self.message), ..self }
     }
 
     /// What can be done about it.

@@ -52,7 +52,8 @@ impl Condition {
     /// What it becomes; `None` for what cannot happen.
     fn after(self, event: Event) -> Option<Condition> {
         match (self, event) {
-            (Condition::Sound | Condition::Suspect(_), Event::Worked) => Some(Condition::Sound),
+            (Condition::Sound | Condition::Suspect(_), Event::Worked)
+            | (Condition::Failed, Event::Probed) => Some(Condition::Sound),
             (Condition::Sound, Event::Broke) => Some(Condition::Suspect(1)),
             (Condition::Suspect(count), Event::Broke) if count + 1 < VOLUME_FAILURES_MAX => {
                 Some(Condition::Suspect(count + 1))
@@ -62,7 +63,6 @@ impl Condition {
             | (Condition::Failed, Event::Worked | Event::Broke | Event::Gone) => {
                 Some(Condition::Failed)
             }
-            (Condition::Failed, Event::Probed) => Some(Condition::Sound),
             // Nobody probes a volume that has not failed.
             (Condition::Sound | Condition::Suspect(_), Event::Probed) => None,
         }
@@ -110,15 +110,15 @@ impl Health {
     pub(super) fn learn(&self, event: Event, cause: &str) -> bool {
         let mut book = self.book();
         let Some(next) = book.condition.after(event) else { return false };
-        let had_failed = book.condition == Condition::Failed;
+        let before = std::mem::replace(&mut book.condition, next);
         let has_failed = next == Condition::Failed;
-        book.condition = next;
-        if has_failed && !had_failed {
+        let has_turned = has_failed != (before == Condition::Failed);
+        if has_failed && has_turned {
             cause.clone_into(&mut book.cause);
         }
         self.is_doubtful.store(next != Condition::Sound, Ordering::Relaxed);
         self.has_failed.store(has_failed, Ordering::Relaxed);
-        had_failed != has_failed
+        has_turned
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

@@ -1,5 +1,6 @@
 //! The store's promises, on the memory disk: the same bytes back, all or nothing, nothing left.
-//! `sweeps.rs` repeats the workload with every operation failing and with a crash after each.
+//! `failures.rs` fills the disk and breaks it; `sweeps.rs` repeats a workload with every operation
+//! failing and with a crash after each.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::disk::{Disk, Loss, MemoryDisk, Pool, Slab, SlabOptions};
 use crate::id::ObjectNumber;
 use crate::telemetry::Metrics;
 
+mod failures;
 mod sweeps;
 
 const CHUNK: usize = 16 << 10;
