@@ -119,6 +119,9 @@ pub const FULL_REFUSAL_INTERVAL_MS: u64 = 50;
 /// Such intervals that a growing upload waits for room before it is refused in any case: 5 s,
 /// during which it holds the chunk that it could not write.
 pub const FULL_WAITS_MAX: u32 = 100;
+/// A preallocation takes one of so many parts of the room there is, at most: what is ahead of one
+/// upload when the disk fills up is not missing to another.
+pub const PREALLOCATION_ROOM_PARTS: u64 = 4;
 /// Objects lost in a row, to failed writes or syncs, after which the volume counts as failed. One
 /// may be a bad sector that the drive then replaces; three without a success between are not.
 pub const VOLUME_FAILURES_MAX: u8 = 3;

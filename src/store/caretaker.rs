@@ -24,7 +24,7 @@ use super::layout::Layout;
 use super::room::{Grant, Room};
 use crate::base::limits::{
     BLOCK_SIZE, FREE_SPACE_AGE_MAX_MS, FREE_SPACE_AGE_REFUSAL_MS, FULL_REFUSAL_INTERVAL_MS,
-    FULL_WAITS_MAX, VOLUME_PROBE_INTERVAL_MS,
+    FULL_WAITS_MAX, PREALLOCATION_ROOM_PARTS, VOLUME_PROBE_INTERVAL_MS,
 };
 use crate::disk::{Disk, DiskError, DiskErrorKind, DiskResult, Lease, write_all};
 use crate::telemetry::Metrics;
@@ -34,9 +34,10 @@ use crate::telemetry::Metrics;
 pub struct VolumeState {
     health: Health,
     room: Arc<Room>,
-    /// The objects' directory as it was first seen. Another one under its path is not ours: what
-    /// workers hold open leads to the old one, and a sync there would promise nothing.
-    directory: OnceLock<(u64, u64)>,
+    /// The root as it was first seen, by device and inode. Another one under its path is not ours:
+    /// what workers hold open leads to the old one, and a sync there would promise nothing. The
+    /// lock of the root is held as long as the daemon runs, so its inode is never another's.
+    root: OnceLock<(u64, u64)>,
     metrics: Arc<Metrics>,
 }
 
@@ -54,7 +55,7 @@ impl VolumeState {
     /// A volume that nothing is known of, which counts as sound.
     pub fn new(metrics: Arc<Metrics>) -> VolumeState {
         let (health, room) = (Health::default(), Arc::new(Room::new()));
-        VolumeState { health, room, directory: OnceLock::new(), metrics }
+        VolumeState { health, room, root: OnceLock::new(), metrics }
     }
 }
 
@@ -85,25 +86,27 @@ impl Caretaker {
     pub(super) async fn admit(self: &Rc<Caretaker>, claimed_bytes: u64) -> StoreResult<()> {
         // No object is empty: its seal is a block.
         let bytes = claimed_bytes.max(BLOCK_SIZE as u64);
+        self.check_working()?;
         self.read_space(FREE_SPACE_AGE_MAX_MS).await?;
         if !self.holds(bytes) {
             self.read_space(FREE_SPACE_AGE_REFUSAL_MS).await?;
         }
-        self.check_working()?;
         if self.holds(bytes) { Ok(()) } else { Err(self.full(bytes)) }
     }
 
     /// Takes room for so many bytes that are about to be written or preallocated. Waits a bounded
     /// time while others give theirs back.
     pub(super) async fn take(self: &Rc<Caretaker>, bytes: u64) -> StoreResult<Grant> {
-        self.read_space(FREE_SPACE_AGE_MAX_MS).await?;
+        let mut age_max_ms = FREE_SPACE_AGE_MAX_MS;
         for _ in 0..FULL_WAITS_MAX {
             self.check_working()?;
-            if let Some(grant) = self.take_now(bytes) {
+            self.read_space(age_max_ms).await?;
+            if let Some(grant) = self.state.room.take(bytes) {
                 return Ok(grant);
             }
-            self.read_space(FREE_SPACE_AGE_REFUSAL_MS).await?;
-            if let Some(grant) = self.take_now(bytes) {
+            age_max_ms = FREE_SPACE_AGE_REFUSAL_MS;
+            self.read_space(age_max_ms).await?;
+            if let Some(grant) = self.state.room.take(bytes) {
                 return Ok(grant);
             }
             if self.state.room.gives_up() {
@@ -114,9 +117,11 @@ impl Caretaker {
         Err(self.full(bytes))
     }
 
-    /// The same for what can be done without: no wait, no error.
-    pub(super) fn take_now(&self, bytes: u64) -> Option<Grant> {
-        self.state.room.take(bytes)
+    /// Takes room for a preallocation, which can be done without: of ample room only, so that
+    /// nobody is refused for what another may never fill.
+    pub(super) fn take_ahead(&self, bytes: u64) -> Option<Grant> {
+        let is_ample = self.state.room.holds(bytes.saturating_mul(PREALLOCATION_ROOM_PARTS));
+        is_ample.then(|| self.state.room.take(bytes)).flatten()
     }
 
     /// An object was published.
@@ -195,7 +200,7 @@ impl Caretaker {
         match self.read_space_now().await {
             Ok(true) => Ok(()),
             Ok(false) => {
-                let what = "the objects' directory is not the one that was there at first";
+                let what = "the root directory is not the one that was there at first";
                 self.note(Event::Gone, what, Some(libc::ESTALE));
                 Err(StoreError::new(StoreErrorKind::VolumeFailed, what))
             }
@@ -203,11 +208,11 @@ impl Caretaker {
         }
     }
 
-    /// Whether the directory is the one that was there at first; if so, what is free is known.
+    /// Whether the root is the one that was there at first; if so, what is free is known.
     async fn read_space_now(&self) -> DiskResult<bool> {
         let settled = self.state.room.settled();
-        let space = self.disk.free_space(self.layout.objects()).await?;
-        if *self.state.directory.get_or_init(|| space.directory) != space.directory {
+        let space = self.disk.free_space(self.layout.root()).await?;
+        if *self.state.root.get_or_init(|| space.directory) != space.directory {
             return Ok(false);
         }
         let has_files = space.files.is_none_or(|count| count > 0);
@@ -227,7 +232,7 @@ impl Caretaker {
                 let Some(caretaker) = caretaker.upgrade() else { return };
                 match caretaker.probe().await {
                     Ok(true) => return caretaker.healed(),
-                    Ok(false) => tracing::debug!("the probe found another directory"),
+                    Ok(false) => tracing::debug!("the probe found another root"),
                     Err(error) if error.kind() == DiskErrorKind::Cancelled => return,
                     Err(error) => tracing::debug!(%error, "the volume still fails"),
                 }
@@ -242,8 +247,8 @@ impl Caretaker {
         }
     }
 
-    /// Takes a file of one block the whole way of an upload, then removes it. False when the
-    /// directory is not the one that was there at first.
+    /// Takes a file of one block the whole way of an upload, then removes it. False when the root
+    /// is not the one that was there at first.
     async fn probe(&self) -> DiskResult<bool> {
         if !self.read_space_now().await? {
             return Ok(false);

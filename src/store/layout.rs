@@ -33,11 +33,6 @@ impl Layout {
         &self.root
     }
 
-    /// Where the directories of objects are.
-    pub(super) fn objects(&self) -> &Path {
-        &self.objects
-    }
-
     /// The name that a probe of the volume gives to its file for a moment.
     pub(super) fn probe(&self) -> PathBuf {
         self.staging.join("probe")

@@ -301,7 +301,7 @@ impl Receiving {
         let size = range.end - range.start;
         // Without preallocation writing is slower, not wrong; and where there is no room ahead
         // there may still be enough for what is really sent: the chunks find out.
-        let Some(grant) = self.store.caretaker().take_now(size) else {
+        let Some(grant) = self.store.caretaker().take_ahead(size) else {
             return self.preallocation.stop();
         };
         (self.granted, self.allocated) = (range.end, range.end);

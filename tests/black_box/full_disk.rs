@@ -254,6 +254,12 @@ fn a_disk_that_others_fill_is_full_for_uploads_of_any_size_and_no_failed_one() {
         }
         daemon.stop();
         assert!(daemon.log_text().contains("os error 28"), "the disk itself said it is full");
+        take_up_all_but(0, &volume.mount_point().join("other"));
+        let mut daemon = daemon.restart();
+        assert_eq!(daemon.get("/readyz").status, 200, "a full disk is no reason not to start");
+        assert!(daemon.get(&kept.target()).body == payload(1, 300_000));
+        daemon.request("PUT", "/files/a", &[], b"hello").error(507);
+        daemon.stop();
     }
 }
 

@@ -216,10 +216,11 @@ fn uploads_that_grow_leave_the_reserve_and_some_of_them_end_well() {
 fn preallocation_leaves_the_reserve_too() {
     const RESERVE: u64 = 1 << 20;
     run_paused(async {
-        let (disk, store) = small_disk(RESERVE + (12 << 20), RESERVE).await;
-        grow(&disk, &store, 11 << 20, RESERVE).await.unwrap();
-        // What it took beyond its end is given back: there is room for the rest.
-        grow(&disk, &store, (1 << 20) - (16 << 10), RESERVE).await.unwrap();
+        // Room enough for two steps ahead, of 8 MiB each, and for none after them.
+        let (disk, store) = small_disk(RESERVE + (48 << 20), RESERVE).await;
+        grow(&disk, &store, 18 << 20, RESERVE).await.unwrap();
+        assert!(free(&disk).await >= RESERVE + (30 << 20) - (8 << 10), "what lay ahead is free");
+        grow(&disk, &store, (30 << 20) - (16 << 10), RESERVE).await.unwrap();
     });
 }
 
