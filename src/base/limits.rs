@@ -107,6 +107,27 @@ pub const READS_AHEAD_MAX: usize = 4;
 pub const FRAME_BYTES_OUTSTANDING_MAX: usize = 2 * READ_SIZE;
 /// Buffer of a download that got none from the slab, bytes: its share of the memory contract.
 pub const HEAP_READ_SIZE: usize = 64 << 10;
+/// Oldest reading of the free space that an upload is let in on, milliseconds. What uploads take
+/// meanwhile is counted, so it goes stale only by what others write to the volume.
+pub const FREE_SPACE_AGE_MAX_MS: u64 = 500;
+/// Oldest reading that an upload is refused on, milliseconds: room that was just made is seen, and
+/// a storm of refusals asks the kernel fifty times a second and not for each of them.
+pub const FREE_SPACE_AGE_REFUSAL_MS: u64 = 20;
+/// Least time between two uploads that lose their room while they grow, milliseconds: each of them
+/// gives its blocks back, and those that stay go on with them.
+pub const FULL_REFUSAL_INTERVAL_MS: u64 = 50;
+/// Such intervals that a growing upload waits for room before it is refused in any case: 5 s,
+/// during which it holds the chunk that it could not write.
+pub const FULL_WAITS_MAX: u32 = 100;
+/// A preallocation takes one of so many parts of the room there is, at most: what is ahead of one
+/// upload when the disk fills up is not missing to another.
+pub const PREALLOCATION_ROOM_PARTS: u64 = 4;
+/// Objects lost in a row, to failed writes or syncs, after which the volume counts as failed. One
+/// may be a bad sector that the drive then replaces; three without a success between are not.
+pub const VOLUME_FAILURES_MAX: u8 = 3;
+/// Pause before each probe of a failed volume, milliseconds: a write and a sync of one block, no
+/// load for the sickest drive, and what a false alarm costs at most.
+pub const VOLUME_PROBE_INTERVAL_MS: u64 = 5_000;
 /// Longest media type kept, bytes.
 pub const CONTENT_TYPE_SIZE_MAX: usize = 255;
 /// Largest object the hot cache keeps, bytes: with its seal it fits the first read.
@@ -216,3 +237,5 @@ const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
 const _: () = assert!(SYNCS_IN_FLIGHT_MAX < DISK_THREADS_MAX);
 const _: () = assert!(PREALLOCATION_STEP_MIN.is_multiple_of(BLOCK_SIZE as u64));
 const _: () = assert!(PREALLOCATION_STEP_MIN <= PREALLOCATION_STEP_MAX);
+const _: () = assert!(FREE_SPACE_AGE_REFUSAL_MS < FULL_REFUSAL_INTERVAL_MS);
+const _: () = assert!(VOLUME_FAILURES_MAX > 1);

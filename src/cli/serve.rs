@@ -21,7 +21,7 @@ use crate::config::{Environment, Secret, SecretOrigin, ServeArguments, ServeOpti
 use crate::disk::{self, Chosen, Disk, EngineReport, MeteredDisk, RootLock, Slab, SlabOptions};
 use crate::http::{Face, FaceParts};
 use crate::id::IdService;
-use crate::store::{HotCache, Layout, Store};
+use crate::store::{HotCache, Layout, Store, VolumeState};
 use crate::telemetry::Metrics;
 use crate::worker::{
     Ending, Factory, Pool, PoolOptions, RuntimeKind, Seat, Service, Signals, StartError,
@@ -33,6 +33,7 @@ struct House {
     chosen: Chosen,
     ids: Arc<IdService>,
     cache: Arc<HotCache>,
+    volume: Arc<VolumeState>,
     metrics: Arc<Metrics>,
     /// What the first worker's engine says of itself.
     report: OnceLock<EngineReport>,
@@ -57,7 +58,9 @@ pub fn serve(arguments: ServeArguments, environment: &Environment) -> Result<(),
     }
     let metrics = Metrics::new(options.worker_count);
     let cache = Arc::new(HotCache::new(CACHE_SIZE));
-    let house = Arc::new(House { options, chosen, ids, cache, metrics, report: OnceLock::new() });
+    let volume = Arc::new(VolumeState::new(Arc::clone(&metrics)));
+    let report = OnceLock::new();
+    let house = Arc::new(House { options, chosen, ids, cache, volume, metrics, report });
     let pool = Pool::start(&house.pool_options(), &house.metrics, &House::factory(&house))
         .map_err(Failure::failed)?;
     house.announce(&pool);
@@ -125,7 +128,14 @@ impl House {
             disk.drain().await;
             return Err(why);
         }
-        let store = Store::new(disk, Arc::clone(&self.cache), &options.store);
+        let (cache, volume) = (Arc::clone(&self.cache), Arc::clone(&self.volume));
+        let store = Store::new(disk, cache, volume, &options.store);
+        // The first look at the volume: which directory is ours, and what is free.
+        if seat.worker_index == 0
+            && let Err(error) = store.check_room(0).await
+        {
+            info!(%error, "uploads are refused for now");
+        }
         Ok(Rc::new(Face::new(FaceParts {
             options: options.http.clone(),
             store,

@@ -82,6 +82,13 @@ impl HttpError {
             .with_header(RETRY_AFTER, RETRY_AFTER_S)
     }
 
+    /// 503: the volume has failed, and why.
+    pub(super) fn volume_failed(cause: &str) -> HttpError {
+        let message = format!("the volume has failed: no uploads, but downloads: {cause}");
+        HttpError::new(StatusCode::SERVICE_UNAVAILABLE, message)
+            .with_header(RETRY_AFTER, RETRY_AFTER_S)
+    }
+
     /// The status.
     pub(super) fn status(&self) -> StatusCode {
         self.status
@@ -147,6 +154,13 @@ impl From<StoreError> for HttpError {
                 server_error("the server's disk failed and nothing was kept: tell the operator")
                     .with_cause(error)
             }
+            StoreErrorKind::VolumeFailed => HttpError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the server's volume has failed: it takes no uploads, and files may be missing, \
+                 until it works again; tell the operator",
+            )
+            .with_header(RETRY_AFTER, RETRY_AFTER_S)
+            .with_cause(error),
         }
     }
 }

@@ -2,12 +2,15 @@
 //! of HTTP.
 
 mod cache;
+mod caretaker;
 mod error;
 mod hash;
+mod health;
 mod layout;
 mod publisher;
 mod reader;
 mod receiving;
+mod room;
 mod seal;
 mod stored;
 #[cfg(test)]
@@ -15,6 +18,7 @@ mod tests;
 mod volume;
 
 pub use cache::HotCache;
+pub use caretaker::VolumeState;
 pub use error::{StoreError, StoreErrorKind, StoreResult};
 pub use hash::{ObjectHash, ObjectHasher, merge_root};
 pub use layout::Layout;

@@ -126,7 +126,10 @@ pub fn docs_page() -> String {
          declaration in `src/telemetry/table.rs`; a test keeps the two in step.\n\n\
          Every metric of the table has the label `worker`, the worker's index from 0. Two gauges \
          of the value 1 describe the process: `ringhold_build_info` (label `version`) and \
-         `ringhold_engine_info` (labels `engine`, `buffers_registered`).\n\n\
+         `ringhold_engine_info` (labels `engine`, `buffers_registered`). Two more describe the \
+         volume: `ringhold_volume_failed` is 1 while it takes no uploads because writing to it \
+         failed, and `ringhold_volume_free_bytes` is what was free, the reserve among it, when an \
+         upload last asked.\n\n\
          | metric | label | kind | unit | tells |\n|---|---|---|---|---|\n",
     );
     for Spec { name, label, kind, unit, help } in TABLE {

@@ -10,6 +10,8 @@ mod docs_http;
 mod download;
 mod drain;
 mod errors;
+mod failing_disk;
+mod full_disk;
 mod harness;
 mod health;
 mod ids;

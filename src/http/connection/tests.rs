@@ -18,7 +18,7 @@ use crate::base::limits::{
 use crate::disk::{Disk as _, MemoryDisk, Slab, SlabOptions};
 use crate::http::HttpOptions;
 use crate::id::IdService;
-use crate::store::{Durability, HotCache, Layout, Store, StoreOptions};
+use crate::store::{Durability, HotCache, Layout, Store, StoreOptions, VolumeState};
 use crate::telemetry::Metrics;
 use crate::worker::Drain;
 
@@ -41,7 +41,9 @@ impl Bench {
         let disk = Rc::new(MemoryDisk::new(Slab::new(options).unwrap(), 4));
         Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
         let options = StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 0 };
-        let store = Store::new(Rc::clone(&disk) as _, Arc::new(HotCache::new(1 << 20)), &options);
+        let volume = Arc::new(VolumeState::new(Metrics::new(1)));
+        let cache = Arc::new(HotCache::new(1 << 20));
+        let store = Store::new(Rc::clone(&disk) as _, cache, volume, &options);
         let (drain, metrics) = (Drain::new(), Metrics::new(1));
         let face = Rc::new(FaceParts {
             options: HttpOptions { max_upload_size_bytes: Some(UPLOAD_SIZE_MAX), public: None },
