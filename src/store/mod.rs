@@ -2,8 +2,11 @@
 //! of HTTP.
 
 mod cache;
+mod digest_memory;
+mod digests;
 mod error;
 mod hash;
+mod idle_hasher;
 mod layout;
 mod publisher;
 mod reader;
@@ -15,6 +18,7 @@ mod tests;
 mod volume;
 
 pub use cache::HotCache;
+pub use digests::{Digester, Digests};
 pub use error::{StoreError, StoreErrorKind, StoreResult};
 pub use hash::{ObjectHash, ObjectHasher, merge_root};
 pub use layout::Layout;
