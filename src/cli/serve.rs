@@ -21,7 +21,7 @@ use crate::config::{Environment, Secret, SecretOrigin, ServeArguments, ServeOpti
 use crate::disk::{self, Chosen, Disk, EngineReport, MeteredDisk, RootLock, Slab, SlabOptions};
 use crate::http::{Face, FaceParts};
 use crate::id::IdService;
-use crate::store::{HotCache, Layout, Store};
+use crate::store::{Digester, Digests, HotCache, Layout, Store};
 use crate::telemetry::Metrics;
 use crate::worker::{
     Ending, Factory, Pool, PoolOptions, RuntimeKind, Seat, Service, Signals, StartError,
@@ -33,6 +33,7 @@ struct House {
     chosen: Chosen,
     ids: Arc<IdService>,
     cache: Arc<HotCache>,
+    digester: Arc<Digester>,
     metrics: Arc<Metrics>,
     /// What the first worker's engine says of itself.
     report: OnceLock<EngineReport>,
@@ -57,7 +58,11 @@ pub fn serve(arguments: ServeArguments, environment: &Environment) -> Result<(),
     }
     let metrics = Metrics::new(options.worker_count);
     let cache = Arc::new(HotCache::new(CACHE_SIZE));
-    let house = Arc::new(House { options, chosen, ids, cache, metrics, report: OnceLock::new() });
+    // Here, as a thread inherits its maker's core: it may run on any.
+    let digester = Digester::start()
+        .map_err(|error| Failure::failed(format!("no thread for digests: {error}")))?;
+    let report = OnceLock::new();
+    let house = Arc::new(House { options, chosen, ids, cache, digester, metrics, report });
     let pool = Pool::start(&house.pool_options(), &house.metrics, &House::factory(&house))
         .map_err(Failure::failed)?;
     house.announce(&pool);
@@ -126,12 +131,14 @@ impl House {
             return Err(why);
         }
         let store = Store::new(disk, Arc::clone(&self.cache), &options.store);
+        let worker_metrics = self.metrics.worker(seat.worker_index);
         Ok(Rc::new(Face::new(FaceParts {
             options: options.http.clone(),
             store,
+            digests: Digests::new(Arc::clone(&self.digester), Arc::clone(&worker_metrics)),
             ids: Arc::clone(&self.ids),
             metrics: Arc::clone(&self.metrics),
-            worker_metrics: self.metrics.worker(seat.worker_index),
+            worker_metrics,
             drain: seat.drain,
         })))
     }

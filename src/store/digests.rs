@@ -142,7 +142,9 @@ impl Digests {
         // Small objects are hashed faster than found, and would drive out the others.
         if size_bytes > CACHE_OBJECT_SIZE_MAX as u64 {
             let mut state = self.digester.lock();
-            digests.iter().for_each(|&digest| state.memory.keep(object, digest));
+            for &digest in digests {
+                state.memory.keep(object, digest);
+            }
         }
     }
 
