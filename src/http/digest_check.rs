@@ -38,7 +38,8 @@ const FIELDS: [(HeaderName, &str); 3] = [
 pub(super) enum DigestError {
     /// A field cannot be read.
     Malformed { field: &'static str, error: DigestFieldError },
-    /// It came in the trailers and nobody said that it would.
+    /// It came in the trailers and nobody said that it would: nothing was hashed for it, and to
+    /// pass it over would make its sender believe that it was right.
     Unannounced { field: &'static str },
     /// The bytes are others.
     Mismatch { field: &'static str, announced: Box<Digest>, computed: Box<Digest> },
@@ -89,31 +90,30 @@ struct Turn {
 }
 
 impl DigestCheck {
-    /// What the head of a request asks for; `None` when it asks for nothing.
-    pub(super) fn of_request(headers: &HeaderMap) -> Result<Option<Box<DigestCheck>>, DigestError> {
+    /// Of what the head of a request asks for.
+    pub(super) fn of_request(headers: &HeaderMap) -> Result<DigestCheck, DigestError> {
         Ok(DigestCheck::new(announced(headers)?, &trailing(headers)))
     }
 
-    /// What the head of a part asks for, which has no trailers.
-    pub(super) fn of_part(headers: &HeaderMap) -> Result<Option<Box<DigestCheck>>, DigestError> {
+    /// Of what the head of a part asks for, which has no trailers.
+    pub(super) fn of_part(headers: &HeaderMap) -> Result<DigestCheck, DigestError> {
         Ok(DigestCheck::new(announced(headers)?, &[]))
     }
 
-    fn new(announced: Vec<Announced>, trailing: &[DigestAlgorithm]) -> Option<Box<DigestCheck>> {
+    fn new(announced: Vec<Announced>, trailing: &[DigestAlgorithm]) -> DigestCheck {
         let is_asked = |algorithm: &DigestAlgorithm| {
             trailing.contains(algorithm)
                 || announced.iter().any(|announced| announced.digest.algorithm() == *algorithm)
         };
         let asked = DigestAlgorithm::ALL.into_iter().filter(is_asked);
-        let hashers: Vec<_> = asked.map(DigestHasher::new).collect();
-        let check = DigestCheck {
+        let hashers = asked.map(DigestHasher::new).collect();
+        DigestCheck {
             announced,
             hashers,
             rest: Bytes::new(),
             turn: Turn::default(),
             computed: Vec::new(),
-        };
-        (!check.hashers.is_empty()).then(|| Box::new(check))
+        }
     }
 
     /// Takes the next bytes. All pieces of those before must have been pulled.
@@ -122,13 +122,15 @@ impl DigestCheck {
         self.rest = bytes;
     }
 
-    /// The next piece of what was offered, hashed; `None` when more is to be offered.
+    /// The next piece of what was offered, hashed if anything asks for it; `None` when more is to be offered.
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         ready!(self.turn.poll_passed(cx));
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        let piece = self.rest.split_to(self.rest.len().min(DIGEST_PIECE_SIZE));
+        let is_hashed = !self.hashers.is_empty();
+        let piece_size = if is_hashed { DIGEST_PIECE_SIZE } else { usize::MAX };
+        let piece = self.rest.split_to(self.rest.len().min(piece_size));
         for hasher in &mut self.hashers {
             hasher.update(&piece);
             self.turn.hashed_bytes += piece.len();
@@ -244,13 +246,12 @@ mod tests {
         body: &[u8],
         trailers: &[(&'static str, &str)],
     ) -> Result<Vec<u8>, String> {
-        let check = DigestCheck::of_request(&headers(head)).map_err(|error| error.to_string())?;
-        let Some(mut check) = check else { return Ok(body.to_vec()) };
+        let check = DigestCheck::of_request(&headers(head));
+        let mut check = check.map_err(|error| error.to_string())?;
         let mut passed = Vec::new();
         for frame in body.chunks(300_000) {
             check.offer(Bytes::copy_from_slice(frame));
             while let Some(piece) = poll_fn(|cx| check.poll_piece(cx)).await {
-                assert!(piece.len() <= DIGEST_PIECE_SIZE);
                 passed.extend_from_slice(&piece);
             }
         }
@@ -294,8 +295,8 @@ mod tests {
             ("repr-digest", "sha-256"),
             ("repr-digest", "\u{fc}"),
         ] {
-            let error = DigestCheck::of_request(&headers(&[(field, value)])).unwrap_err();
-            assert!(error.to_string().to_lowercase().contains(field), "{error}");
+            let error = check(&[(field, value)], b"", &[]).await.unwrap_err();
+            assert!(error.to_lowercase().contains(field), "{error}");
         }
         let two = headers(&[("content-md5", MD5_ABC), ("content-md5", MD5_ABC)]);
         assert!(DigestCheck::of_part(&two).is_err());
@@ -318,6 +319,9 @@ mod tests {
         let sha256 = [("repr-digest", "sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:")];
         assert!(check(&head, b"abc", &sha256).await.unwrap_err().contains("Trailer: Repr-Digest"));
         assert!(check(&head, b"abc", &[("repr-digest", "sha-256")]).await.is_err());
+        let unannounced = check(&[], b"abc", &sha256).await.unwrap_err();
+        assert!(unannounced.contains("Trailer: Repr-Digest"), "{unannounced}");
+        assert!(check(&[], b"abc", &[("repr-digest", "crc32c=:AAAA:")]).await.is_ok());
     }
 
     #[test]
@@ -329,21 +333,26 @@ mod tests {
             &[("trailer", "Expires")],
             &[("digest", "md5=AAAA")],
         ] {
-            assert!(DigestCheck::of_request(&headers(fields)).unwrap().is_none(), "{fields:?}");
+            let check = DigestCheck::of_request(&headers(fields)).unwrap();
+            assert!(check.hashers.is_empty(), "{fields:?}");
         }
-        assert!(DigestCheck::of_part(&headers(&[("trailer", "Repr-Digest")])).unwrap().is_none());
+        let part = DigestCheck::of_part(&headers(&[("trailer", "Repr-Digest")])).unwrap();
+        assert!(part.hashers.is_empty());
     }
 
     #[tokio::test]
     async fn a_large_body_lets_others_have_their_turn() {
-        let mut check = DigestCheck::of_request(&headers(&[("trailer", "Repr-Digest")]));
-        let check = check.as_mut().unwrap().as_mut().unwrap();
+        let head = headers(&[("trailer", "Repr-Digest")]);
+        let mut check = DigestCheck::of_request(&head).unwrap();
         check.offer(Bytes::from(vec![1; 1 << 20]));
         let mut pieces_at_once = 0;
         let mut turns = 0;
         loop {
             match futures_util::poll!(poll_fn(|cx| check.poll_piece(cx))) {
-                Poll::Ready(Some(_)) => pieces_at_once += 1,
+                Poll::Ready(Some(piece)) => {
+                    assert!(piece.len() <= DIGEST_PIECE_SIZE);
+                    pieces_at_once += 1;
+                }
                 Poll::Ready(None) => break,
                 Poll::Pending => {
                     let hashed_bytes = pieces_at_once * 3 * DIGEST_PIECE_SIZE;

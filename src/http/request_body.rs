@@ -122,7 +122,7 @@ impl RequestBody {
     /// Holds the body to the digests that the head of its request announces: one that is not what
     /// they say ends in an error.
     pub(super) fn check_digests(&mut self, headers: &HeaderMap) -> Result<(), RequestError> {
-        self.check = DigestCheck::of_request(headers)?;
+        self.check = Some(Box::new(DigestCheck::of_request(headers)?));
         Ok(())
     }
 

@@ -123,9 +123,8 @@ async fn receive_part(face: &FaceParts, mut field: Field<'static>) -> Result<Par
     let content_type = header_text(field.headers(), &CONTENT_TYPE);
     let mut check = DigestCheck::of_part(field.headers()).map_err(RequestError::from)?;
     let receiving = face.store.create(new_object(&name, content_type, None)).await?;
-    let sealed = receive(receiving, &mut field, check.as_deref_mut()).await?;
-    let digests = check.map(|check| check.computed().to_vec()).unwrap_or_default();
-    Ok(Part { name, sealed, digests })
+    let sealed = receive(receiving, &mut field, Some(&mut check)).await?;
+    Ok(Part { name, sealed, digests: check.computed().to_vec() })
 }
 
 fn new_object(name: &str, content_type: Option<&str>, size_bytes: Option<u64>) -> NewObject {

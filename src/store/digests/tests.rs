@@ -15,6 +15,8 @@ use crate::wire::DigestHasher;
 const ROOT: &str = "/root";
 /// Two steps and a bit.
 const SIZE: usize = 2 * DIGEST_STEP_SIZE + 17;
+/// How often a digest is asked for, each time waiting for [`DIGEST_WAIT_MS`].
+const ASKED_MAX: usize = 60;
 
 struct Bench {
     disk: Rc<MemoryDisk>,
@@ -59,6 +61,17 @@ impl Bench {
 
     async fn ask_sha256(&self, object: ObjectNumber) -> JoinHandle<Option<Digest>> {
         self.ask(object, DigestAlgorithm::Sha256, pending()).await
+    }
+
+    /// Asks until there is an answer: on a machine that is never idle it takes its time.
+    async fn obtain(&self, object: ObjectNumber, algorithm: DigestAlgorithm) -> Digest {
+        for _ in 0..ASKED_MAX {
+            let asked = self.ask(object, algorithm, pending()).await;
+            if let Some(digest) = asked.await.unwrap() {
+                return digest;
+            }
+        }
+        panic!("no digest for minutes");
     }
 
     /// Keeps every job waiting while it is held.
@@ -106,8 +119,11 @@ fn every_algorithm_is_computed_at_every_size_and_without_the_slab() {
             let data = bytes(size, 1);
             let object = bench.put(&data).await;
             for algorithm in DigestAlgorithm::ALL {
-                let asked = bench.ask(object, algorithm, pending()).await;
-                assert_eq!(asked.await.unwrap(), Some(digest(algorithm, &data)), "{size}");
+                assert_eq!(
+                    bench.obtain(object, algorithm).await,
+                    digest(algorithm, &data),
+                    "{size}"
+                );
                 let is_large = size > CACHE_OBJECT_SIZE_MAX;
                 assert_eq!(bench.remembered(object, algorithm).is_some(), is_large);
             }
@@ -129,13 +145,14 @@ fn what_many_ask_for_is_computed_once() {
         }
         assert_eq!(bench.job_count(), 1);
         drop(held);
+        let expected = digest(DigestAlgorithm::Sha256, &data);
+        assert_eq!(bench.obtain(object, DigestAlgorithm::Sha256).await, expected);
         for asked in asked {
-            assert_eq!(asked.await.unwrap(), Some(digest(DigestAlgorithm::Sha256, &data)));
+            assert!(asked.await.unwrap().is_none_or(|digest| digest == expected));
         }
+        assert_eq!(bench.obtain(object, DigestAlgorithm::Sha256).await, expected);
         assert_eq!(bench.computed(), 1);
         assert_eq!(bench.digests.metrics.digested_bytes.get(), SIZE as u64);
-        assert!(bench.ask_sha256(object).await.await.unwrap().is_some());
-        assert_eq!(bench.computed(), 1, "remembered");
     });
 }
 
@@ -153,9 +170,9 @@ fn one_job_too_many_is_answered_at_once_without_a_digest() {
         assert_eq!(bench.ask_sha256(further).await.await.unwrap(), None);
         drop(held);
         for asked in asked {
-            assert!(asked.await.unwrap().is_some());
+            asked.await.unwrap();
         }
-        assert!(bench.ask_sha256(further).await.await.unwrap().is_some());
+        bench.obtain(further, DigestAlgorithm::Sha256).await;
     });
 }
 
@@ -185,8 +202,8 @@ fn a_delete_forgets_what_was_remembered() {
         let object = bench.put(&data).await;
         let verified = digest(DigestAlgorithm::Md5, &data);
         bench.digests.keep(object, SIZE as u64, &[verified]);
-        let asked = bench.ask(object, DigestAlgorithm::Md5, pending()).await;
-        assert_eq!((asked.await.unwrap(), bench.computed()), (Some(verified), 0));
+        assert_eq!(bench.obtain(object, DigestAlgorithm::Md5).await, verified);
+        assert_eq!(bench.computed(), 0);
         bench.digests.forget(object);
         assert_eq!(bench.remembered(object, DigestAlgorithm::Md5), None);
     });
