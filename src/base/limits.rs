@@ -138,6 +138,23 @@ pub const CACHE_SIZE: usize = 8 << 20;
 pub const CACHE_ENTRY_OVERHEAD: usize = 512;
 /// Locks of the hot cache, so that workers seldom meet.
 pub const CACHE_SHARDS: usize = 16;
+/// Bytes given to the thread that computes digests at a time: 1.6 ms of MD5, so that looking every
+/// [`DIGEST_POLL_MS`] whether it is done costs little. A computation has two such buffers and one
+/// of [`READ_SIZE`], and there is one computation at a time in the process: 2.3 MiB of the memory
+/// contract's 32.
+pub const DIGEST_STEP_SIZE: usize = 1 << 20;
+/// Pause between two looks at that thread, milliseconds: nobody waits for it.
+pub const DIGEST_POLL_MS: u64 = 1;
+/// Computations that run or wait for their turn, all workers together. Each holds a file open.
+pub const DIGEST_JOBS_MAX: usize = 16;
+/// Largest object a digest is computed of, bytes: more would keep the others waiting for longer
+/// than the seven minutes that MD5 takes for this.
+pub const DIGEST_OBJECT_SIZE_MAX: u64 = 256 << 30;
+/// Longest a request waits for a digest, milliseconds: 8 GiB of SHA-256 on an idle core. Then it is
+/// answered without.
+pub const DIGEST_WAIT_MS: u64 = 5_000;
+/// Digests remembered, all workers together: with 250 bytes each, 1 MiB of the memory contract.
+pub const DIGESTS_REMEMBERED_MAX: usize = 4096;
 
 // ---- worker ---------------------------------------------------------------------------------
 
@@ -200,6 +217,12 @@ pub const BODY_RATE_MIN: u64 = 512;
 /// Waiting for a client after which an upload gives its buffer back, milliseconds. Longer than the
 /// pauses inside a fast transfer, shorter than a round trip around the world.
 pub const PARK_AFTER_MS: u64 = 20;
+/// Bytes of an upload hashed for a digest field before they are handed on: they are still in the
+/// L2 cache when BLAKE3 and the copy into the chunk come to them.
+pub const DIGEST_PIECE_SIZE: usize = 64 << 10;
+/// Bytes so hashed, times algorithms, until the other connections of the worker have their turn:
+/// 0.4 ms of MD5, the slowest.
+pub const DIGEST_TURN_SIZE: usize = 256 << 10;
 /// Parts in one upload request.
 pub const PARTS_MAX: usize = 1_000;
 /// Headers of one part, bytes.
@@ -231,6 +254,8 @@ pub const SECRET_FILE_SIZE_MAX: u64 = 4096;
 const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(SOCKET_READ_SIZE_SMALL < SOCKET_READ_SIZE_LARGE);
 const _: () = assert!(LARGE_READS_PER_WORKER_MAX <= LARGE_READS_MAX);
+const _: () = assert!(DIGEST_STEP_SIZE.is_multiple_of(READ_SIZE));
+const _: () = assert!(DIGEST_PIECE_SIZE <= DIGEST_TURN_SIZE);
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);

@@ -21,7 +21,7 @@ use crate::config::{Environment, Secret, SecretOrigin, ServeArguments, ServeOpti
 use crate::disk::{self, Chosen, Disk, EngineReport, MeteredDisk, RootLock, Slab, SlabOptions};
 use crate::http::{Face, FaceParts};
 use crate::id::IdService;
-use crate::store::{HotCache, Layout, Store, VolumeState};
+use crate::store::{Digester, Digests, HotCache, Layout, Store, VolumeState};
 use crate::telemetry::Metrics;
 use crate::worker::{
     Ending, Factory, Pool, PoolOptions, RuntimeKind, Seat, Service, Signals, StartError,
@@ -34,6 +34,7 @@ struct House {
     ids: Arc<IdService>,
     cache: Arc<HotCache>,
     volume: Arc<VolumeState>,
+    digester: Arc<Digester>,
     metrics: Arc<Metrics>,
     /// What the first worker's engine says of itself.
     report: OnceLock<EngineReport>,
@@ -59,8 +60,11 @@ pub fn serve(arguments: ServeArguments, environment: &Environment) -> Result<(),
     let metrics = Metrics::new(options.worker_count);
     let cache = Arc::new(HotCache::new(CACHE_SIZE));
     let volume = Arc::new(VolumeState::new(Arc::clone(&metrics)));
+    // Here, as a thread inherits its maker's core: it may run on any.
+    let digester = Digester::start()
+        .map_err(|error| Failure::failed(format!("no thread for digests: {error}")))?;
     let report = OnceLock::new();
-    let house = Arc::new(House { options, chosen, ids, cache, volume, metrics, report });
+    let house = Arc::new(House { options, chosen, ids, cache, volume, digester, metrics, report });
     let pool = Pool::start(&house.pool_options(), &house.metrics, &House::factory(&house))
         .map_err(Failure::failed)?;
     house.announce(&pool);
@@ -136,12 +140,14 @@ impl House {
         {
             info!(%error, "uploads are refused for now");
         }
+        let worker_metrics = self.metrics.worker(seat.worker_index);
         Ok(Rc::new(Face::new(FaceParts {
             options: options.http.clone(),
             store,
+            digests: Digests::new(Arc::clone(&self.digester), Arc::clone(&worker_metrics)),
             ids: Arc::clone(&self.ids),
             metrics: Arc::clone(&self.metrics),
-            worker_metrics: self.metrics.worker(seat.worker_index),
+            worker_metrics,
             drain: seat.drain,
         })))
     }

@@ -170,7 +170,9 @@ impl From<RequestError> for HttpError {
         let status = match &error {
             RequestError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             RequestError::Idle | RequestError::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            RequestError::Document(_) | RequestError::Connection(_) => StatusCode::BAD_REQUEST,
+            RequestError::Document(_) | RequestError::Digest(_) | RequestError::Connection(_) => {
+                StatusCode::BAD_REQUEST
+            }
         };
         HttpError::new(status, error.to_string())
     }

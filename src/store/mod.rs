@@ -3,9 +3,12 @@
 
 mod cache;
 mod caretaker;
+mod digest_memory;
+mod digests;
 mod error;
 mod hash;
 mod health;
+mod idle_hasher;
 mod layout;
 mod publisher;
 mod reader;
@@ -19,6 +22,7 @@ mod volume;
 
 pub use cache::HotCache;
 pub use caretaker::VolumeState;
+pub use digests::{Digester, Digests};
 pub use error::{StoreError, StoreErrorKind, StoreResult};
 pub use hash::{ObjectHash, ObjectHasher, merge_root};
 pub use layout::Layout;

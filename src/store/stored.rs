@@ -16,14 +16,19 @@ use crate::base::limits::{CACHE_OBJECT_SIZE_MAX, OPEN_READ_SIZE};
 use crate::disk::{Disk, File, Lease, Pool, Stat, read_full};
 use crate::id::ObjectNumber;
 
-/// An object, open for reading.
+/// An object, open for reading. Cloning it is cheap.
+#[derive(Clone)]
 pub struct Stored {
     seal: Arc<Seal>,
     data: Data,
 }
 
-enum Data {
+/// Where its data is.
+#[derive(Clone)]
+pub(super) enum Data {
+    /// All of it, of a small object.
     Memory(Bytes),
+    /// From offset 0 on.
     File { disk: Rc<dyn Disk>, file: File, object: ObjectNumber },
 }
 
@@ -85,6 +90,10 @@ impl Stored {
     /// What the object says of itself.
     pub fn seal(&self) -> &Seal {
         &self.seal
+    }
+
+    pub(super) fn data(&self) -> &Data {
+        &self.data
     }
 
     /// A range of the data.

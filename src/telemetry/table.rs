@@ -106,6 +106,10 @@ declare! {
         "Uploads by how they ended.";
     downloads: Counter, "ringhold_downloads_total", "", "downloads",
         "Downloads begun.";
+    digests_computed: Counter, "ringhold_digests_computed_total", "", "digests",
+        "Digests of stored objects computed because somebody wanted them (Want-Repr-Digest).";
+    digested_bytes: Counter, "ringhold_digested_bytes_total", "", "bytes",
+        "Bytes of stored objects hashed for that.";
     leases_upload: Gauge, "ringhold_leases_in_use", "pool=\"upload\"", "buffers",
         "Buffers of the slab that are held by an upload, a transfer or a response.";
     leases_download: Gauge, "ringhold_leases_in_use", "pool=\"download\"", "buffers",

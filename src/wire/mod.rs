@@ -2,6 +2,8 @@
 
 mod conditional;
 mod content_type;
+mod digest;
+mod digest_fields;
 mod disposition;
 mod documents;
 mod file_name;
@@ -10,9 +12,14 @@ mod json;
 mod manifest;
 mod pace;
 mod range;
+mod structured;
 
 pub use conditional::{Conditions, EntityTag, Outcome, Validators, evaluate};
 pub use content_type::{MediaType, choose_content_type};
+pub use digest::{Digest, DigestAlgorithm, DigestHasher};
+pub use digest_fields::{
+    DigestFieldError, content_md5, digest_member, digest_members, wanted_algorithm,
+};
 pub use disposition::{attachment, inline};
 pub use documents::{DocumentError, Documents, Event};
 pub use file_name::{decode_percent, safe_file_name};

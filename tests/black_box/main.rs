@@ -6,6 +6,7 @@
 
 mod crash;
 mod delete;
+mod digests;
 mod docs_http;
 mod download;
 mod drain;

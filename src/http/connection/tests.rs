@@ -18,7 +18,9 @@ use crate::base::limits::{
 use crate::disk::{Disk as _, MemoryDisk, Slab, SlabOptions};
 use crate::http::HttpOptions;
 use crate::id::IdService;
-use crate::store::{Durability, HotCache, Layout, Store, StoreOptions, VolumeState};
+use crate::store::{
+    Digester, Digests, Durability, HotCache, Layout, Store, StoreOptions, VolumeState,
+};
 use crate::telemetry::Metrics;
 use crate::worker::Drain;
 
@@ -48,6 +50,7 @@ impl Bench {
         let face = Rc::new(FaceParts {
             options: HttpOptions { max_upload_size_bytes: Some(UPLOAD_SIZE_MAX), public: None },
             store,
+            digests: Digests::new(Digester::start().unwrap(), metrics.worker(0)),
             ids: Arc::new(IdService::new(b"a secret of a test", &[]).unwrap()),
             worker_metrics: metrics.worker(0),
             metrics,
