@@ -56,6 +56,7 @@ pub fn serve(arguments: ServeArguments, environment: &Environment) -> Result<(),
         warn!("{warning}");
     }
     let metrics = Metrics::new(options.worker_count);
+    metrics.set_queue_depth(options.queue_depth);
     let cache = Arc::new(HotCache::new(CACHE_SIZE));
     let house = Arc::new(House { options, chosen, ids, cache, metrics, report: OnceLock::new() });
     let pool = Pool::start(&house.pool_options(), &house.metrics, &House::factory(&house))

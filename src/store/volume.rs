@@ -77,6 +77,27 @@ impl Store {
         Err(StoreError::new(StoreErrorKind::Full, message))
     }
 
+    /// Free space of the volume, bytes, as of half a second ago at most.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn free_bytes(&self) -> StoreResult<u64> {
+        let now = Instant::now();
+        if let Some((read_at, free)) = self.0.free.get()
+            && now.duration_since(read_at) < FREE_SPACE_AGE_MAX
+        {
+            return Ok(free);
+        }
+        let free = self.0.disk.free_bytes(self.0.layout.root()).await?;
+        self.0.free.set(Some((now, free)));
+        Ok(free)
+    }
+
+    /// Bytes of the volume that uploads leave free.
+    pub fn reserve_bytes(&self) -> u64 {
+        self.0.min_free
+    }
+
     /// Begins an object. Reserves nothing: a claimed size is checked against the room there is.
     ///
     /// # Errors
@@ -150,17 +171,5 @@ impl Store {
 
     pub(super) fn cache(&self) -> &HotCache {
         &self.0.cache
-    }
-
-    async fn free_bytes(&self) -> StoreResult<u64> {
-        let now = Instant::now();
-        if let Some((read_at, free)) = self.0.free.get()
-            && now.duration_since(read_at) < FREE_SPACE_AGE_MAX
-        {
-            return Ok(free);
-        }
-        let free = self.0.disk.free_bytes(self.0.layout.root()).await?;
-        self.0.free.set(Some((now, free)));
-        Ok(free)
     }
 }

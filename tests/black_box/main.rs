@@ -13,6 +13,7 @@ mod errors;
 mod harness;
 mod health;
 mod ids;
+mod log_redaction;
 mod memlock;
 mod memory;
 mod metrics;
