@@ -184,21 +184,23 @@ pub fn docs_page() -> String {
          These have the label `worker`, the worker's index from 0.\n\n\
          | metric | label | kind | unit | tells |\n|---|---|---|---|---|\n",
     );
-    TABLE.iter().for_each(|spec| write_row(&mut page, spec));
+    write_rows(&mut page, TABLE);
     page.push_str(
         "\n## Of the process\n\n\
          Two gauges of the value 1 say what runs: `ringhold_build_info` (label `version`) and \
          `ringhold_engine_info` (labels `engine`, `buffers_registered`).\n\n\
          | metric | label | kind | unit | tells |\n|---|---|---|---|---|\n",
     );
-    PROCESS_TABLE.iter().for_each(|spec| write_row(&mut page, spec));
+    write_rows(&mut page, PROCESS_TABLE);
     page
 }
 
-fn write_row(page: &mut String, Spec { name, label, kind, unit, help }: &Spec) {
-    let label = if label.is_empty() { String::new() } else { format!("`{label}`") };
-    // Writing to a String cannot fail.
-    let _ = writeln!(page, "| `{name}` | {label} | {} | {unit} | {help} |", kind.word());
+fn write_rows(page: &mut String, table: &[Spec]) {
+    for Spec { name, label, kind, unit, help } in table {
+        let label = if label.is_empty() { String::new() } else { format!("`{label}`") };
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "| `{name}` | {label} | {} | {unit} | {help} |", kind.word());
+    }
 }
 
 #[cfg(test)]

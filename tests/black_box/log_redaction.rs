@@ -69,7 +69,8 @@ fn upload(daemon: &Daemon) -> Vec<Uploaded> {
 
 fn ask_by_path(daemon: &Daemon, uploaded: &Uploaded) {
     let encoded = uploaded.file_id.replace(':', "%3A");
-    let digits: String = uploaded.file_id.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let digits: Vec<_> = uploaded.file_id.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let digits = digits.concat();
     let referer = format!("http://localhost/files/{}", uploaded.file_id);
     let headers = [("Referer", referer.as_str()), ("User-Agent", "\u{9b}31m evil")];
     for id in [&uploaded.file_id, &encoded, &digits] {

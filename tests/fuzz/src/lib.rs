@@ -29,10 +29,8 @@ pub struct Split {
 impl Split {
     /// The documents' bytes, each in one piece.
     pub fn joined(&self) -> Vec<(String, Vec<u8>)> {
-        let joined = self
-            .documents
-            .iter()
-            .map(|(boundary, pieces)| (boundary.clone(), pieces.concat()));
+        let joined =
+            self.documents.iter().map(|(boundary, pieces)| (boundary.clone(), pieces.concat()));
         joined.collect()
     }
 }

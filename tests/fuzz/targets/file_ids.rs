@@ -14,8 +14,7 @@ const PREVIOUS: &[u8] = b"a previous secret of the fuzzer";
 static CURRENT_IDS: LazyLock<IdService> = LazyLock::new(|| {
     IdService::new(b"the current secret of the fuzzer", &[PREVIOUS.to_vec()]).unwrap()
 });
-static PREVIOUS_IDS: LazyLock<IdService> =
-    LazyLock::new(|| IdService::new(PREVIOUS, &[]).unwrap());
+static PREVIOUS_IDS: LazyLock<IdService> = LazyLock::new(|| IdService::new(PREVIOUS, &[]).unwrap());
 
 #[derive(Arbitrary, Debug)]
 enum Input<'a> {

@@ -34,8 +34,7 @@ fn check(ranges: &[Range<u64>], size: u64) {
     let mut sorted = ranges.to_vec();
     sorted.sort_by_key(|range| range.start);
     assert!(sorted.windows(2).all(|two| two[0].end < two[1].start), "they touch: {ranges:?}");
-    let frame =
-        RangedParts::new("b".repeat(32), "text/plain".to_owned(), size, ranges.to_vec());
+    let frame = RangedParts::new("b".repeat(32), "text/plain".to_owned(), size, ranges.to_vec());
     let heads: u64 = (0..ranges.len()).map(|at| frame.head(at).unwrap().len() as u64).sum();
     assert_eq!(frame.head(ranges.len()), None);
     let data: u64 = ranges.iter().map(|range| range.end - range.start).sum();
@@ -109,8 +108,11 @@ fn elements(header: &str) -> Option<Vec<Element>> {
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return None;
     }
-    let list: Vec<&str> =
-        list.split(',').map(|one| one.trim_matches([' ', '\t'])).filter(|one| !one.is_empty()).collect();
+    let list: Vec<&str> = list
+        .split(',')
+        .map(|one| one.trim_matches([' ', '\t']))
+        .filter(|one| !one.is_empty())
+        .collect();
     if list.is_empty() || list.len() > RANGES_MAX {
         return None;
     }

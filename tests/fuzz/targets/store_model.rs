@@ -26,9 +26,17 @@ enum Step {
     /// All of them in one request.
     Upload(Vec<Upload>),
     Abandon(Upload),
-    Read { which: u8, start: u32, end: u32 },
-    Delete { which: u8 },
-    PowerCut { loss: u8 },
+    Read {
+        which: u8,
+        start: u32,
+        end: u32,
+    },
+    Delete {
+        which: u8,
+    },
+    PowerCut {
+        loss: u8,
+    },
 }
 
 #[derive(Arbitrary, Debug)]
