@@ -121,6 +121,23 @@ fn no_file_is_dead() {
 }
 
 #[test]
+fn every_fuzz_target_is_built_has_seeds_and_is_documented() {
+    let names = |folder: &str| -> BTreeSet<String> {
+        let entries = fs::read_dir(repository().join(folder)).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+    };
+    let targets = names("tests/fuzz/targets");
+    assert_eq!(targets, names("tests/fuzz/corpus"), "seeds for each target, and for no other");
+    let [manifest, page] = ["tests/fuzz/Cargo.toml", "docs/testing.md"]
+        .map(|path| fs::read_to_string(repository().join(path)).unwrap());
+    for target in targets {
+        assert!(manifest.contains(&format!("name = \"{target}\"")), "Cargo.toml lacks {target}");
+        assert!(page.contains(&format!("| `{target}` |")), "docs/testing.md lacks {target}");
+    }
+}
+
+#[test]
 fn every_link_of_the_documents_leads_somewhere() {
     let pages = documents();
     let complaints = pages.iter().flat_map(|page| {
@@ -306,7 +323,7 @@ fn modules_named(file: &Source) -> Vec<String> {
 fn is_root(path: &str) -> bool {
     let parts: Vec<_> = path.split('/').collect();
     match parts.as_slice() {
-        ["src", "main.rs" | "lib.rs"] | ["tests", _] => true,
+        ["src", "main.rs" | "lib.rs"] | ["tests", _] | ["tests", "fuzz", ..] => true,
         ["tests", _, name] => *name == "main.rs",
         _ => false,
     }
@@ -508,7 +525,12 @@ fn texts(folders: &[&str]) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(repository().join(&folder)) else { continue };
         for entry in entries.map(Result::unwrap) {
             let path = folder.join(entry.file_name());
-            if entry.file_type().unwrap().is_dir() { next.push(path) } else { found.push(path) }
+            let is_built = entry.file_name() == "target";
+            if !entry.file_type().unwrap().is_dir() {
+                found.push(path);
+            } else if !is_built {
+                next.push(path);
+            }
         }
     }
     found.sort();

@@ -58,8 +58,9 @@ pub fn serve(arguments: ServeArguments, environment: &Environment) -> Result<(),
         warn!("{warning}");
     }
     let metrics = Metrics::new(options.worker_count);
+    metrics.set_queue_depth(options.queue_depth);
     let cache = Arc::new(HotCache::new(CACHE_SIZE));
-    let volume = Arc::new(VolumeState::new(Arc::clone(&metrics)));
+    let volume = Arc::new(VolumeState::default());
     // Here, as a thread inherits its maker's core: it may run on any.
     let digester = Digester::start()
         .map_err(|error| Failure::failed(format!("no thread for digests: {error}")))?;

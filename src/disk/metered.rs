@@ -6,7 +6,9 @@
 //!    counted, although the kernel may still be at it.
 //! 2. The duration of a read, write or sync is the same span, recorded when it ends, well or not,
 //!    and not recorded when its future is dropped.
-//! 3. Buffers in use are counted by the slab itself, at each change: a lease outlives its transfer.
+//! 3. Operations and their errors are counted by kind when they end; `stat` is in memory, and making
+//!    and listing directories is for the start: they are not counted.
+//! 4. Buffers in use are counted by the slab itself, at each change: a lease outlives its transfer.
 
 use std::future::Future;
 use std::ops::Range;
@@ -15,8 +17,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Disk, DiskResult, EngineReport, File, FreeSpace, Lease, Op, Slab, Stat, Transfer};
-use crate::telemetry::{Gauge, WorkerMetrics};
+use super::{
+    Disk, DiskError, DiskErrorKind, DiskResult, EngineReport, File, FreeSpace, Lease, Op, Slab,
+    Stat, Transfer,
+};
+use crate::telemetry::{Counter, Gauge, Histogram, WorkerMetrics};
 
 /// A disk that is counted.
 pub struct MeteredDisk {
@@ -31,12 +36,18 @@ impl MeteredDisk {
         MeteredDisk { inner, metrics }
     }
 
-    fn transfer(&self, transfer: Op<Transfer>) -> Op<Transfer> {
+    fn transfer(
+        &self,
+        kind: &'static Kind,
+        timing: Timing,
+        transfer: Op<Transfer>,
+    ) -> Op<Transfer> {
         let metrics = Arc::clone(&self.metrics);
         Box::pin(async move {
             let _in_flight = InFlight::new(&metrics.file_operations_in_flight);
             let (transfer, duration) = timed(transfer).await;
-            metrics.file_operation_duration.record(duration);
+            timing(&metrics).record(duration);
+            kind.count(&metrics, transfer.result.as_ref().err());
             transfer
         })
     }
@@ -46,8 +57,60 @@ impl MeteredDisk {
         Box::pin(async move {
             let (result, duration) = timed(sync).await;
             metrics.sync_duration.record(duration);
+            SYNC.count(&metrics, result.as_ref().err());
             result
         })
+    }
+
+    fn counted<T: 'static>(&self, kind: &'static Kind, op: Op<DiskResult<T>>) -> Op<DiskResult<T>> {
+        let metrics = Arc::clone(&self.metrics);
+        Box::pin(async move {
+            let result = op.await;
+            kind.count(&metrics, result.as_ref().err());
+            result
+        })
+    }
+}
+
+/// Which of a worker's cells a kind of operation is counted in.
+struct Kind {
+    operations: fn(&WorkerMetrics) -> &Counter,
+    errors: fn(&WorkerMetrics) -> &Counter,
+}
+
+const READ: Kind = Kind { operations: |m| &m.reads, errors: |m| &m.read_errors };
+const WRITE: Kind = Kind { operations: |m| &m.writes, errors: |m| &m.write_errors };
+const CREATE: Kind = Kind { operations: |m| &m.creates, errors: |m| &m.create_errors };
+const OPEN: Kind = Kind { operations: |m| &m.opens, errors: |m| &m.open_errors };
+const ALLOCATE: Kind = Kind { operations: |m| &m.allocations, errors: |m| &m.allocate_errors };
+const TRUNCATE: Kind = Kind { operations: |m| &m.truncations, errors: |m| &m.truncate_errors };
+const SYNC: Kind = Kind { operations: |m| &m.syncs, errors: |m| &m.sync_errors };
+const LINK: Kind = Kind { operations: |m| &m.links, errors: |m| &m.link_errors };
+const REMOVE: Kind = Kind { operations: |m| &m.removals, errors: |m| &m.remove_errors };
+
+/// Where the durations of a kind of transfer are recorded.
+type Timing = fn(&WorkerMetrics) -> &Histogram;
+
+impl Kind {
+    fn count(&self, metrics: &WorkerMetrics, error: Option<&DiskError>) {
+        (self.operations)(metrics).increment();
+        if error.is_some_and(|error| is_fault(error.kind())) {
+            (self.errors)(metrics).increment();
+        }
+    }
+}
+
+/// Whether an error says something about the disk, and not about what was asked of it.
+fn is_fault(kind: DiskErrorKind) -> bool {
+    match kind {
+        DiskErrorKind::Full
+        | DiskErrorKind::Exhausted
+        | DiskErrorKind::Gone
+        | DiskErrorKind::Failed => true,
+        DiskErrorKind::NotFound
+        | DiskErrorKind::Exists
+        | DiskErrorKind::Unsupported
+        | DiskErrorKind::Cancelled => false,
     }
 }
 
@@ -92,15 +155,15 @@ impl Disk for MeteredDisk {
     }
 
     fn create_unnamed(&self, staging: &Path) -> Op<DiskResult<File>> {
-        self.inner.create_unnamed(staging)
+        self.counted(&CREATE, self.inner.create_unnamed(staging))
     }
 
     fn open(&self, path: &Path) -> Op<DiskResult<File>> {
-        self.inner.open(path)
+        self.counted(&OPEN, self.inner.open(path))
     }
 
     fn open_beneath(&self, dir: &Path, path: &Path) -> Op<DiskResult<File>> {
-        self.inner.open_beneath(dir, path)
+        self.counted(&OPEN, self.inner.open_beneath(dir, path))
     }
 
     fn stat(&self, file: &File) -> Op<DiskResult<Stat>> {
@@ -112,19 +175,21 @@ impl Disk for MeteredDisk {
     }
 
     fn write(&self, file: &File, lease: Lease, span: Range<usize>, offset: u64) -> Op<Transfer> {
-        self.transfer(self.inner.write(file, lease, span, offset))
+        let write = self.inner.write(file, lease, span, offset);
+        self.transfer(&WRITE, |metrics| &metrics.write_duration, write)
     }
 
     fn read(&self, file: &File, lease: Lease, span: Range<usize>, offset: u64) -> Op<Transfer> {
-        self.transfer(self.inner.read(file, lease, span, offset))
+        let read = self.inner.read(file, lease, span, offset);
+        self.transfer(&READ, |metrics| &metrics.read_duration, read)
     }
 
     fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>> {
-        self.inner.allocate(file, offset, len)
+        self.counted(&ALLOCATE, self.inner.allocate(file, offset, len))
     }
 
     fn truncate(&self, file: &File, len: u64) -> Op<DiskResult<()>> {
-        self.inner.truncate(file, len)
+        self.counted(&TRUNCATE, self.inner.truncate(file, len))
     }
 
     fn sync_data(&self, file: &File) -> Op<DiskResult<()>> {
@@ -132,7 +197,7 @@ impl Disk for MeteredDisk {
     }
 
     fn link(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
-        self.inner.link(file, path)
+        self.counted(&LINK, self.inner.link(file, path))
     }
 
     fn sync_dir(&self, path: &Path) -> Op<DiskResult<()>> {
@@ -140,7 +205,7 @@ impl Disk for MeteredDisk {
     }
 
     fn remove(&self, path: &Path) -> Op<DiskResult<()>> {
-        self.inner.remove(path)
+        self.counted(&REMOVE, self.inner.remove(path))
     }
 
     fn free_space(&self, path: &Path) -> Op<DiskResult<FreeSpace>> {
@@ -190,12 +255,12 @@ mod tests {
             assert!(poll!(&mut second).is_pending());
             assert_eq!(in_flight(), 2, "the second waits for its turn, and counts");
             drop(first.await);
-            assert_eq!((in_flight(), metrics.file_operation_duration.count()), (1, 1));
+            assert_eq!((in_flight(), metrics.write_duration.count()), (1, 1));
             drop(second);
-            assert_eq!((in_flight(), metrics.file_operation_duration.count()), (0, 1));
+            assert_eq!((in_flight(), metrics.write_duration.count()), (0, 1));
             let lease = disk.slab().take(Pool::Download).await;
             drop(disk.read(&file, lease, 0..10, 0).await);
-            assert_eq!((in_flight(), metrics.file_operation_duration.count()), (0, 2));
+            assert_eq!((in_flight(), metrics.read_duration.count()), (0, 1));
             drop(file);
             disk.drain().await;
         });
@@ -211,6 +276,29 @@ mod tests {
             assert_eq!(metrics.sync_duration.count(), 2);
             drop(disk.sync_data(&file));
             assert_eq!(metrics.sync_duration.count(), 2, "one that never began is no sync");
+            drop(file);
+            disk.drain().await;
+        });
+    }
+
+    #[test]
+    fn operations_and_errors_are_counted_by_kind_and_a_missing_name_is_no_error() {
+        run(async {
+            let (disk, metrics) = metered();
+            let path = Path::new("/a");
+            assert!(disk.open(path).await.is_err());
+            let file = disk.create_unnamed(Path::new("/")).await.unwrap();
+            disk.link(&file, path).await.unwrap();
+            assert!(disk.link(&file, path).await.is_err());
+            drop(disk.open(path).await.unwrap());
+            disk.remove(path).await.unwrap();
+            drop(disk.open(path));
+            let counts = [&metrics.opens, &metrics.creates, &metrics.links, &metrics.removals];
+            assert_eq!(counts.map(Counter::get), [2, 1, 2, 1]);
+            assert_eq!((metrics.open_errors.get(), metrics.link_errors.get()), (0, 0));
+            // More than the disk has.
+            assert!(disk.allocate(&file, 0, 1 << 40).await.is_err());
+            assert_eq!((metrics.allocations.get(), metrics.allocate_errors.get()), (1, 1));
             drop(file);
             disk.drain().await;
         });

@@ -144,6 +144,11 @@ impl Slab {
         assert!(is_first, "a slab is counted once");
     }
 
+    /// Who counts what this slab's worker does, if anybody.
+    pub fn metrics(&self) -> Option<&WorkerMetrics> {
+        self.0.metrics.get().map(Arc::as_ref)
+    }
+
     /// Buffers of a pool.
     pub fn count(&self, pool: Pool) -> usize {
         self.0.pool(pool).count

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use io_uring::{cqueue, opcode, squeue, types};
+use tokio::runtime::{Handle, RuntimeMetrics};
 use tokio_uring::buf::fixed::FixedBufRegistry;
 use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
 
@@ -34,6 +35,7 @@ use super::{
     Stat, Transfer,
 };
 use crate::base::limits::{DIRECTORIES_OPEN_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
+use crate::telemetry::WorkerMetrics;
 
 /// The disk over a worker's ring.
 #[derive(Clone)]
@@ -46,6 +48,7 @@ struct Inner {
     metadata: Gate,
     directories: RefCell<HashMap<PathBuf, File>>,
     registration: RefCell<Option<FixedBufRegistry<Region>>>,
+    turns: Turns,
     caveat: Option<String>,
     /// Whether files without a name are tried at all.
     unnamed: Cell<bool>,
@@ -74,6 +77,7 @@ impl UringDisk {
             metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
             directories: RefCell::default(),
             registration: RefCell::new(registration.ok()),
+            turns: Turns::new(),
             caveat,
         }))
     }
@@ -104,33 +108,46 @@ impl UringDisk {
         };
         let is_registered = self.0.registration.borrow().is_some();
         let region = lease.region().filter(|_| is_registered);
-        let gate = self.0.transfers.clone();
+        let this = self.clone();
         let file = file.clone();
         Box::pin(async move {
-            let permit = match gate.enter(name).await {
+            let permit = match this.0.transfers.enter(name).await {
                 Ok(permit) => permit,
                 Err(error) => return Transfer { lease, result: Err(error) },
             };
             let address = lease.address().as_ptr().wrapping_add(span.start);
             let sqe = entry(Span { fd: types::Fd(fd), address, size, region });
-            let (result, (lease, _, _)) = submit(sqe, (lease, file, permit)).await;
+            let (result, (lease, _, _)) = this.submit(sqe, (lease, file, permit)).await;
             Transfer { lease, result: count(name, result) }
         })
     }
 
+    /// Queues an SQE; the end of this turn of the loop submits it with all others.
+    fn submit<D: Unpin + 'static>(
+        &self,
+        sqe: squeue::Entry,
+        data: D,
+    ) -> InFlightOneshot<D, Finish<D>> {
+        if let Some(metrics) = self.0.slab.metrics() {
+            self.0.turns.count(metrics);
+        }
+        UnsubmittedOneshot::new(data, Finish(PhantomData), sqe).submit()
+    }
+
     /// Starts an operation without a lease; `data` is what the kernel reads or writes meanwhile.
     fn operate<D: Unpin + 'static>(
+        &self,
         name: &'static str,
         gate: &Gate,
         data: D,
         entry: impl FnOnce(&mut D) -> squeue::Entry + 'static,
     ) -> Op<DiskResult<(i32, D)>> {
-        let gate = gate.clone();
+        let (this, gate) = (self.clone(), gate.clone());
         let mut data = data;
         Box::pin(async move {
             let permit = gate.enter(name).await?;
             let sqe = entry(&mut data);
-            let (result, (data, _)) = submit(sqe, (data, permit)).await;
+            let (result, (data, _)) = this.submit(sqe, (data, permit)).await;
             if result < 0 { Err(DiskError::from_errno(name, -result)) } else { Ok((result, data)) }
         })
     }
@@ -146,7 +163,7 @@ impl UringDisk {
             Ok(path) => path,
             Err(error) => return ready(Err(error)),
         };
-        let opening = UringDisk::operate(name, &self.0.metadata, path, move |path| {
+        let opening = self.operate(name, &self.0.metadata, path, move |path| {
             opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr())
                 .flags(flags | libc::O_CLOEXEC)
                 .mode(0o600)
@@ -209,7 +226,7 @@ impl UringDisk {
             Ok(fd) => fd,
             Err(error) => return ready(Err(error)),
         };
-        let syncing = UringDisk::operate(name, &self.0.syncs, file, move |_| {
+        let syncing = self.operate(name, &self.0.syncs, file, move |_| {
             opcode::Fsync::new(types::Fd(fd)).flags(flags).build()
         });
         Box::pin(async move { syncing.await.map(drop) })
@@ -284,10 +301,9 @@ impl Disk for UringDisk {
                 .flags(u64::from(flags.unsigned_abs()))
                 .resolve(libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS);
             let data = (path, Box::new(how), directory);
-            let opening =
-                UringDisk::operate(NAME, &this.0.metadata, data, move |(path, how, _)| {
-                    opcode::OpenAt2::new(types::Fd(fd), path.as_ptr(), &raw const **how).build()
-                });
+            let opening = this.operate(NAME, &this.0.metadata, data, move |(path, how, _)| {
+                opcode::OpenAt2::new(types::Fd(fd), path.as_ptr(), &raw const **how).build()
+            });
             let file = fs::File::from(owned(opening.await?.0));
             // Left set, the ring would answer EAGAIN where a filesystem cannot read without waiting.
             syscall::set_flag(&file, libc::O_NONBLOCK, false)
@@ -342,7 +358,7 @@ impl Disk for UringDisk {
             Ok(fd) => fd,
             Err(error) => return ready(Err(error)),
         };
-        let allocating = UringDisk::operate(NAME, &self.0.metadata, file.clone(), move |_| {
+        let allocating = self.operate(NAME, &self.0.metadata, file.clone(), move |_| {
             opcode::Fallocate::new(types::Fd(fd), len).offset(offset).build()
         });
         Box::pin(async move { allocating.await.map(drop) })
@@ -372,18 +388,17 @@ impl Disk for UringDisk {
         let renames = file.temporary().is_some();
         let here = types::Fd(libc::AT_FDCWD);
         let data = (source, target, file.clone());
-        let linking =
-            UringDisk::operate(NAME, &self.0.metadata, data, move |(source, target, _)| {
-                if renames {
-                    opcode::RenameAt::new(here, source.as_ptr(), here, target.as_ptr())
-                        .flags(libc::RENAME_NOREPLACE)
-                        .build()
-                } else {
-                    opcode::LinkAt::new(here, source.as_ptr(), here, target.as_ptr())
-                        .flags(libc::AT_SYMLINK_FOLLOW)
-                        .build()
-                }
-            });
+        let linking = self.operate(NAME, &self.0.metadata, data, move |(source, target, _)| {
+            if renames {
+                opcode::RenameAt::new(here, source.as_ptr(), here, target.as_ptr())
+                    .flags(libc::RENAME_NOREPLACE)
+                    .build()
+            } else {
+                opcode::LinkAt::new(here, source.as_ptr(), here, target.as_ptr())
+                    .flags(libc::AT_SYMLINK_FOLLOW)
+                    .build()
+            }
+        });
         undroppable(NAME, async move {
             let (_, (_, _, file)) = linking.await?;
             file.forget_temporary();
@@ -405,7 +420,7 @@ impl Disk for UringDisk {
             Ok(path) => path,
             Err(error) => return ready(Err(error)),
         };
-        let removing = UringDisk::operate("remove", &self.0.metadata, path, |path| {
+        let removing = self.operate("remove", &self.0.metadata, path, |path| {
             opcode::UnlinkAt::new(types::Fd(libc::AT_FDCWD), path.as_ptr()).build()
         });
         Box::pin(async move { removing.await.map(drop) })
@@ -433,6 +448,31 @@ impl Disk for UringDisk {
     }
 }
 
+/// Tells one submission from the next. The runtime submits the ring's queue just before it parks,
+/// and only then (tokio-uring's `on_thread_park`; the queue has an entry for all that the gates let
+/// through, so it is never full before): operations queued at the same park count share one
+/// `io_uring_enter`.
+struct Turns {
+    runtime: RuntimeMetrics,
+    /// The park count at the last operation.
+    last: Cell<Option<u64>>,
+}
+
+impl Turns {
+    fn new() -> Turns {
+        Turns { runtime: Handle::current().metrics(), last: Cell::new(None) }
+    }
+
+    fn count(&self, metrics: &WorkerMetrics) {
+        const THE_ONLY_WORKER: usize = 0;
+        metrics.ring_operations.increment();
+        let turn = Some(self.runtime.worker_park_count(THE_ONLY_WORKER));
+        if self.last.replace(turn) != turn {
+            metrics.ring_submissions.increment();
+        }
+    }
+}
+
 /// What a transfer's SQE says of its file and its buffer.
 struct Span {
     fd: types::Fd,
@@ -452,10 +492,6 @@ impl<D> OneshotOutputTransform for Finish<D> {
     fn transform_oneshot_output(self, data: D, cqe: cqueue::Entry) -> (i32, D) {
         (cqe.result(), data)
     }
-}
-
-fn submit<D: Unpin + 'static>(sqe: squeue::Entry, data: D) -> InFlightOneshot<D, Finish<D>> {
-    UnsubmittedOneshot::new(data, Finish(PhantomData), sqe).submit()
 }
 
 fn count(name: &'static str, result: i32) -> DiskResult<usize> {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use http::{Method, StatusCode};
+use percent_encoding::{CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::telemetry::{WorkerMetrics, short_id};
 
@@ -88,23 +89,31 @@ impl Drop for Entry {
 }
 
 /// A path with its file IDs cut short: the one after `/files/`, unless it is the name of an upload,
-/// and whatever else begins like an ID, for people who leave `/files/` out.
+/// and every other segment that holds one, for people who leave `/files/` out or write the ID into
+/// something else. In the letters of a URI (RFC 3986, section 2): what is not ASCII is encoded.
 fn loggable_path(method: &Method, path: &str) -> String {
     let mut follows_files = false;
     let segments = path.split('/').map(|segment| {
-        let is_id = (follows_files && method != Method::PUT) || looks_like_id(segment);
+        let is_id = (follows_files && method != Method::PUT) || holds_id(segment);
         follows_files = segment == "files";
-        if is_id { short_id(segment) } else { segment }
+        utf8_percent_encode(if is_id { short_id(segment) } else { segment }, CONTROLS).to_string()
     });
     segments.collect::<Vec<_>>().join("/")
 }
 
-fn looks_like_id(segment: &str) -> bool {
-    let is_hash = |hash: &str| hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match segment.split_at_checked(ACCESS_HASH_SIZE) {
-        Some((hash, rest)) => is_hash(hash) && rest.starts_with([':', '%']),
-        None => false,
-    }
+/// Whether a segment holds an access hash and what divides it from the rest, plain or encoded.
+fn holds_id(segment: &str) -> bool {
+    let decoded = segment.contains('%').then(|| percent_decode_str(segment).collect::<Vec<u8>>());
+    holds_hash(segment.as_bytes()) || decoded.is_some_and(|decoded| holds_hash(&decoded))
+}
+
+fn holds_hash(bytes: &[u8]) -> bool {
+    let mut digit_count = 0;
+    bytes.iter().any(|byte| {
+        let is_end = matches!(byte, b':' | b'%') && digit_count >= ACCESS_HASH_SIZE;
+        digit_count = if byte.is_ascii_hexdigit() { digit_count + 1 } else { 0 };
+        is_end
+    })
 }
 
 #[cfg(test)]
@@ -122,7 +131,12 @@ mod tests {
             (Method::PUT, "/files/0123456789abcdef:AQID", "/files/01234567"),
             (Method::PUT, "/files/a long name.txt", "/files/a long name.txt"),
             (Method::GET, "/docs/a-page-with-a-name.html", "/docs/a-page-with-a-name.html"),
-            (Method::GET, "/ääääääääääääääää", "/ääääääääääääääää"),
+            (Method::GET, "/%30123456789abcdef:AQID", "/%3012345"),
+            (Method::GET, "/files%2F0123456789abcdef:AQID", "/files%2F"),
+            (Method::GET, "/see-0123456789abcdef%253AAQID", "/see-0123"),
+            (Method::GET, "/0123456789abcdef", "/0123456789abcdef"),
+            (Method::GET, "/a:b/100%25", "/a:b/100%25"),
+            (Method::GET, "/ä\u{9b}31m", "/%C3%A4%C2%9B31m"),
             (Method::GET, "/", "/"),
         ] {
             assert_eq!(loggable_path(&method, path), logged, "{method} {path}");

@@ -31,6 +31,7 @@ pub(super) async fn file(
     }
     face.store.delete(opened.object).await?;
     face.digests.forget(opened.object);
+    face.worker_metrics.deletions.increment();
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)

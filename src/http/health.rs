@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response};
+use tokio::task::spawn_blocking;
 
 use super::body::Body;
 use super::error::HttpError;
 use super::face::FaceParts;
+use crate::telemetry::ProcessFigures;
 
 /// `/healthz`: the worker that answers this is alive.
 pub(super) fn alive() -> Response<Body> {
@@ -26,8 +28,14 @@ pub(super) fn ready(face: &FaceParts) -> Result<Response<Body>, HttpError> {
 }
 
 /// `/metrics`, in the Prometheus text format.
-pub(super) fn metrics(face: &FaceParts) -> Response<Body> {
-    plain("text/plain; version=0.0.4; charset=utf-8", face.metrics.render())
+pub(super) async fn metrics(face: &FaceParts) -> Response<Body> {
+    // The runtime is there as long as this request is; without an answer the figures are left out.
+    let process = spawn_blocking(ProcessFigures::read).await.unwrap_or_default();
+    let free = face.store.free_bytes().await.ok();
+    let has_failed = face.store.volume_failure().is_some();
+    let figures = process.with_volume(free, face.store.reserve_bytes(), has_failed);
+    let page = face.metrics.render(&figures);
+    plain("text/plain; version=0.0.4; charset=utf-8", page)
 }
 
 fn plain(content_type: &'static str, text: String) -> Response<Body> {

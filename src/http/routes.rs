@@ -74,7 +74,7 @@ pub(super) async fn dispatch(
         Target::Manifest => manifest::of_file(face, variable).await,
         Target::Health => Ok(health::alive()),
         Target::Readiness => health::ready(face),
-        Target::Metrics => Ok(health::metrics(face)),
+        Target::Metrics => Ok(health::metrics(face).await),
         Target::Public => public::file(face, variable, &request).await,
     }
 }

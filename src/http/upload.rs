@@ -187,6 +187,8 @@ async fn finish(
         parts.into_iter().map(|part| ((part.name, part.digests), part.sealed)).unzip();
     let published = face.store.publish(sealed).await?;
     assert!(published.len() == described.len());
+    let stored_bytes = published.iter().map(|one| one.size_bytes).sum();
+    face.worker_metrics.stored_bytes.add(stored_bytes);
     tally.succeed();
     let base = base_url(&head.headers);
     let mut files = Vec::with_capacity(described.len());

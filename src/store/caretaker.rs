@@ -27,10 +27,9 @@ use crate::base::limits::{
     FULL_WAITS_MAX, PREALLOCATION_ROOM_PARTS, VOLUME_PROBE_INTERVAL_MS,
 };
 use crate::disk::{Disk, DiskError, DiskErrorKind, DiskResult, Lease, write_all};
-use crate::telemetry::Metrics;
 
-/// What all workers know of the volume.
-#[derive(Debug)]
+/// What all workers know of the volume; at first nothing, which counts as sound.
+#[derive(Debug, Default)]
 pub struct VolumeState {
     health: Health,
     room: Arc<Room>,
@@ -38,7 +37,6 @@ pub struct VolumeState {
     /// what workers hold open leads to the old one, and a sync there would promise nothing. The
     /// lock of the root is held as long as the daemon runs, so its inode is never another's.
     root: OnceLock<(u64, u64)>,
-    metrics: Arc<Metrics>,
 }
 
 /// One worker's care for the volume.
@@ -49,14 +47,6 @@ pub(super) struct Caretaker {
     reserve_bytes: u64,
     /// Held by whoever reads the free space: the others of this worker use what he finds.
     reading: Mutex<()>,
-}
-
-impl VolumeState {
-    /// A volume that nothing is known of, which counts as sound.
-    pub fn new(metrics: Arc<Metrics>) -> VolumeState {
-        let (health, room) = (Health::default(), Arc::new(Room::new()));
-        VolumeState { health, room, root: OnceLock::new(), metrics }
-    }
 }
 
 impl Caretaker {
@@ -80,6 +70,17 @@ impl Caretaker {
     /// Why the volume takes no uploads, if it failed.
     pub(super) fn failure(&self) -> Option<String> {
         self.state.health.failure()
+    }
+
+    /// What is free, bytes.
+    pub(super) async fn free_bytes(self: &Rc<Caretaker>) -> StoreResult<u64> {
+        self.read_space(FREE_SPACE_AGE_MAX_MS).await?;
+        Ok(self.state.room.free())
+    }
+
+    /// What uploads leave free, bytes.
+    pub(super) fn reserve_bytes(&self) -> u64 {
+        self.reserve_bytes
     }
 
     /// Whether an upload may begin that claims so many bytes, 0 for an unknown number.
@@ -162,7 +163,6 @@ impl Caretaker {
     fn note(self: &Rc<Caretaker>, event: Event, what: &str, errno: Option<i32>) {
         let remedy = remedy(errno);
         if self.state.health.learn(event, &format!("{what}; {remedy}")) {
-            self.state.metrics.set_volume_failed(true);
             tracing::error!(
                 cause = what,
                 errno,
@@ -217,7 +217,6 @@ impl Caretaker {
         }
         let has_files = space.files.is_none_or(|count| count > 0);
         self.state.room.read(settled, space.bytes, self.reserve_bytes, has_files);
-        self.state.metrics.set_volume_free(space.bytes);
         Ok(true)
     }
 
@@ -242,7 +241,6 @@ impl Caretaker {
 
     fn healed(&self) {
         if self.state.health.learn(Event::Probed, "") {
-            self.state.metrics.set_volume_failed(false);
             tracing::info!("the volume works again: uploads are welcome");
         }
     }

@@ -44,9 +44,9 @@ pub(super) struct Grant {
     bytes: u64,
 }
 
-impl Room {
+impl Default for Room {
     /// Unread: there is no room.
-    pub(super) fn new() -> Room {
+    fn default() -> Room {
         Room {
             began: Instant::now(),
             taken: AtomicU64::default(),
@@ -58,7 +58,9 @@ impl Room {
             refused_at: AtomicU64::default(),
         }
     }
+}
 
+impl Room {
     /// Whether the reading is younger than `age_ms`.
     pub(super) fn is_fresh(&self, age_ms: u64) -> bool {
         match self.read_at.load(Ordering::Relaxed) {
@@ -131,7 +133,7 @@ mod tests {
     use super::*;
 
     fn room(free: u64, reserve: u64) -> Arc<Room> {
-        let room = Arc::new(Room::new());
+        let room = Arc::new(Room::default());
         room.read(room.settled(), free, reserve, true);
         room
     }
@@ -175,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_reading_is_fresh_for_a_while() {
-        let room = Room::new();
+        let room = Room::default();
         assert!(!room.is_fresh(u64::MAX), "never read");
         room.read(0, 1, 0, false);
         assert!(room.is_fresh(60_000));
@@ -184,7 +186,7 @@ mod tests {
 
     #[test]
     fn one_upload_gives_up_at_a_time() {
-        let room = Room::new();
+        let room = Room::default();
         assert!(room.gives_up());
         assert!(!room.gives_up());
         std::thread::sleep(Duration::from_millis(FULL_REFUSAL_INTERVAL_MS + 1));

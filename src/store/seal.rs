@@ -20,6 +20,8 @@ const HEADER_SIZE: usize = 80;
 /// Size of the tail, bytes: what a reader needs first.
 pub(super) const TAIL_SIZE: usize = 64;
 const CHECKSUM_SIZE: usize = 32;
+/// The tail without its checksum, bytes.
+const TAIL_FIELDS_SIZE: usize = TAIL_SIZE - CHECKSUM_SIZE;
 const VALUE_SIZE: usize = 32;
 /// Longest seal: all chaining values, the texts, header and tail, in whole blocks.
 pub(super) const SEAL_SIZE_MAX: usize = (HASH_BLOCKS_MAX * VALUE_SIZE
@@ -93,9 +95,7 @@ impl Seal {
         assert!(self.content_type.len() <= CONTENT_TYPE_SIZE_MAX, "media types are checked before");
         assert!(self.block_hashes.len() <= HASH_BLOCKS_MAX, "the hasher doubles its blocks");
         let texts = HEADER_SIZE + self.content_type.len() + self.name.len();
-        let values = self.block_hashes.len() * VALUE_SIZE;
-        let size =
-            (texts.next_multiple_of(VALUE_SIZE) + values + TAIL_SIZE).next_multiple_of(BLOCK_SIZE);
+        let size = encoded_size(texts, self.block_hashes.len());
         let mut out = Vec::with_capacity(size);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
@@ -112,17 +112,15 @@ impl Seal {
         out.resize(texts.next_multiple_of(VALUE_SIZE), 0);
         self.block_hashes.iter().for_each(|value| out.extend_from_slice(value));
         out.resize(size - TAIL_SIZE, 0);
-        out.extend_from_slice(&TAIL_MAGIC);
-        out.extend_from_slice(&(size as u64).to_le_bytes());
-        out.extend_from_slice(&self.size_bytes.to_le_bytes());
-        out.extend_from_slice(&[0; 8]);
+        out.extend_from_slice(&tail_fields(size, self.size_bytes));
         let checksum = *blake3::hash(&out).as_bytes();
         out.extend_from_slice(&checksum);
         assert_eq!(out.len(), size);
         out
     }
 
-    /// Reads a whole seal, tail included.
+    /// Reads a whole seal, tail included. Accepts what [`Seal::encode`] writes and nothing else:
+    /// every byte, padding too, has one meaning.
     ///
     /// # Errors
     /// Names the first thing that is wrong.
@@ -153,9 +151,14 @@ impl Seal {
         let content_type = fields.text(content_type_size, CONTENT_TYPE_SIZE_MAX, "media type")?;
         let name = fields.text(name_size, NAME_SIZE_MAX, "name")?;
         let texts = HEADER_SIZE + content_type_size + name_size;
-        fields.bytes(texts.next_multiple_of(VALUE_SIZE) - texts)?;
+        fields.zeros(texts.next_multiple_of(VALUE_SIZE) - texts)?;
         let block_hashes =
             (0..value_count).map(|_| fields.array::<32>()).collect::<Result<Vec<_>, _>>()?;
+        if bytes.len() != encoded_size(texts, value_count) {
+            return Err(damaged("seal size"));
+        }
+        fields.zeros(fields.rest.len().saturating_sub(TAIL_FIELDS_SIZE))?;
+        fields.expect(&tail_fields(bytes.len(), size_bytes), "tail")?;
         Ok(Seal { size_bytes, created, content_type, name, blake3, block_size_bytes, block_hashes })
     }
 }
@@ -216,6 +219,11 @@ impl<'a> Fields<'a> {
         if self.bytes(wanted.len())? == wanted { Ok(()) } else { Err(damaged(what)) }
     }
 
+    fn zeros(&mut self, count: usize) -> Result<(), SealError> {
+        let are_zeros = self.bytes(count)?.iter().all(|byte| *byte == 0);
+        if are_zeros { Ok(()) } else { Err(damaged("padding")) }
+    }
+
     fn text(&mut self, size: usize, max: usize, what: &'static str) -> Result<String, SealError> {
         if size > max {
             return Err(damaged(what));
@@ -223,6 +231,21 @@ impl<'a> Fields<'a> {
         let text = std::str::from_utf8(self.bytes(size)?).map_err(|_| damaged(what))?;
         Ok(text.to_owned())
     }
+}
+
+/// Size of a seal whose header and texts have `texts` bytes.
+fn encoded_size(texts: usize, value_count: usize) -> usize {
+    let values = value_count * VALUE_SIZE;
+    (texts.next_multiple_of(VALUE_SIZE) + values + TAIL_SIZE).next_multiple_of(BLOCK_SIZE)
+}
+
+/// The tail up to its checksum.
+fn tail_fields(seal_size: usize, data_size: u64) -> [u8; TAIL_FIELDS_SIZE] {
+    let mut fields = [0; TAIL_FIELDS_SIZE];
+    fields[..8].copy_from_slice(&TAIL_MAGIC);
+    fields[8..16].copy_from_slice(&(seal_size as u64).to_le_bytes());
+    fields[16..24].copy_from_slice(&data_size.to_le_bytes());
+    fields
 }
 
 fn damaged(what: &'static str) -> SealError {
@@ -296,6 +319,40 @@ mod tests {
         let mut vast = tail;
         vast[16..24].copy_from_slice(&u64::MAX.to_le_bytes());
         assert_eq!(Tail::decode(&vast, fits), Err(damaged("data size")));
+    }
+
+    /// What the checksum cannot tell: another writer's seal, whose checksum is right.
+    #[test]
+    fn a_seal_has_one_spelling() {
+        let good = hello().encode();
+        let changed = |at: usize, byte: u8| {
+            let mut bytes = good.clone();
+            bytes[at] = byte;
+            resealed(bytes)
+        };
+        let longer = {
+            let mut bytes = good.clone();
+            bytes.splice(128..128, [0; BLOCK_SIZE]);
+            resealed(bytes)
+        };
+        assert!(Seal::decode(&changed(0, good[0])).is_ok());
+        for (bytes, why) in [
+            (changed(100, 1), "padding"),
+            (changed(2000, 1), "padding"),
+            (changed(BLOCK_SIZE - TAIL_SIZE + 8, 1), "tail"),
+            (changed(BLOCK_SIZE - TAIL_SIZE + 16, 6), "tail"),
+            (changed(BLOCK_SIZE - CHECKSUM_SIZE - 1, 1), "tail"),
+            (longer, "seal size"),
+        ] {
+            assert_eq!(Seal::decode(&bytes), Err(damaged(why)));
+        }
+    }
+
+    fn resealed(mut bytes: Vec<u8>) -> Vec<u8> {
+        let body_size = bytes.len() - CHECKSUM_SIZE;
+        let checksum = *blake3::hash(&bytes[..body_size]).as_bytes();
+        bytes[body_size..].copy_from_slice(&checksum);
+        bytes
     }
 
     proptest! {

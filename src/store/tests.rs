@@ -16,7 +16,6 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::disk::{Disk, Loss, MemoryDisk, Pool, Slab, SlabOptions};
 use crate::id::ObjectNumber;
-use crate::telemetry::Metrics;
 
 mod failures;
 mod sweeps;
@@ -38,7 +37,7 @@ fn slab() -> Slab {
 }
 
 fn volume() -> Arc<VolumeState> {
-    Arc::new(VolumeState::new(Metrics::new(1)))
+    Arc::new(VolumeState::default())
 }
 
 fn store_over(disk: Rc<dyn Disk>) -> Store {

@@ -66,6 +66,19 @@ impl Store {
         self.0.caretaker.failure()
     }
 
+    /// Free space of the volume, bytes, as of half a second ago at most.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub async fn free_bytes(&self) -> StoreResult<u64> {
+        self.0.caretaker.free_bytes().await
+    }
+
+    /// Bytes of the volume that uploads leave free.
+    pub fn reserve_bytes(&self) -> u64 {
+        self.0.caretaker.reserve_bytes()
+    }
+
     /// Begins an object. Reserves nothing: a claimed size is checked against the room there is.
     ///
     /// # Errors

@@ -1,14 +1,25 @@
 //! The log: one subscriber per process, to stderr, for people on a terminal and as JSON lines
 //! otherwise. JSON lines go through a buffer (`log_writer.rs`), so that a worker never waits for
-//! who reads them; a person sees each line when it is written. What identifies an object is shortened before it is logged: a whole file ID in a
-//! log would be a key to the file.
+//! who reads them; a person sees each line when it is written.
+//!
+//! Who can read the log shall not be able to read files, so no line holds a secret, a token or a
+//! whole file ID:
+//! 1. What identifies an object is shortened before it is logged ([`short_id`]).
+//! 2. Only events of this crate are written, whatever the filter says: libraries promise nothing of
+//!    what theirs hold, and some print requests whole.
 
 use std::fmt;
 use std::io;
 use std::panic;
 
+use tracing::Metadata;
+use tracing::dispatcher::{Dispatch, set_global_default};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
+use super::escaping::Escaping;
 use super::log_writer::LogWriter;
 
 /// Characters of an ID that a log shows: enough to tell requests apart, too few to use.
@@ -54,26 +65,44 @@ impl Drop for LogGuard {
 /// Starts the log with a filter such as `info` or `warn,ringhold::http=debug`. Once per process.
 pub fn start_logs(filter: &str, style: LogStyle) -> Result<LogGuard, LogError> {
     let filter = parse_filter(filter)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter);
-    let started = match style {
-        LogStyle::Human => {
-            builder.with_target(false).with_writer(io::stderr).try_init().map(|()| None)
-        }
+    let (subscriber, writer) = match style {
+        LogStyle::Human => (subscriber(filter, style, io::stderr), None),
         LogStyle::Json => {
             let writer = LogWriter::start(io::stderr()).map_err(|error| {
                 LogError(format!("cannot start the thread that writes the log: {error}"))
             })?;
-            // Nothing here opens spans, so none is looked for.
-            let builder = builder.json().flatten_event(true).with_current_span(false);
-            let started = builder.with_span_list(false).with_writer(writer.clone()).try_init();
-            started.map(|()| Some(writer))
+            (subscriber(filter, style, writer.clone()), Some(writer))
         }
     };
-    let writer = started.map_err(|error| LogError(format!("cannot start the log: {error}")))?;
+    set_global_default(subscriber)
+        .map_err(|error| LogError(format!("cannot start the log: {error}")))?;
     if let Some(writer) = writer.clone() {
         flush_before_a_panic_speaks(writer);
     }
     Ok(LogGuard { writer })
+}
+
+fn subscriber<W>(filter: EnvFilter, style: LogStyle, writer: W) -> Dispatch
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Escaping(writer));
+    match style {
+        LogStyle::Human => {
+            builder.with_ansi(false).with_target(false).finish().with(filter_fn(is_own)).into()
+        }
+        // Nothing here opens spans, so none is looked for.
+        LogStyle::Json => {
+            let builder = builder.json().flatten_event(true).with_current_span(false);
+            builder.with_span_list(false).finish().with(filter_fn(is_own)).into()
+        }
+    }
+}
+
+/// Whether an event is this crate's own.
+fn is_own(metadata: &Metadata<'_>) -> bool {
+    let (name, _) = metadata.target().split_once("::").unwrap_or((metadata.target(), ""));
+    name == env!("CARGO_CRATE_NAME")
 }
 
 /// What led to a panic stands before its message, which goes to stderr directly.
@@ -101,7 +130,86 @@ fn parse_filter(filter: &str) -> Result<EnvFilter, LogError> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use tracing::dispatcher::with_default;
+    use tracing::{info, trace, warn};
+
     use super::*;
+
+    /// What a stranger might send to forge a line or to speak to the operator's terminal.
+    const HOSTILE: &str =
+        "a\n{\"level\":\"ERROR\"}\r\u{1b}[2J\u{1b}]0;x\u{7}\u{8}\u{7f}\u{9b}31m\u{0}z";
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What `events` write at the filter `trace`, by the way of the real log.
+    fn logged(style: LogStyle, events: impl FnOnce()) -> String {
+        let sink = Sink::default();
+        let filter = parse_filter("trace").unwrap();
+        match style {
+            LogStyle::Human => {
+                let writer = sink.clone();
+                with_default(&subscriber(filter, style, move || writer.clone()), events);
+            }
+            LogStyle::Json => {
+                let writer = LogWriter::start(sink.clone()).unwrap();
+                with_default(&subscriber(filter, style, writer.clone()), events);
+                while !writer.flush() {}
+            }
+        }
+        let written = sink.0.lock().unwrap().clone();
+        String::from_utf8(written).unwrap()
+    }
+
+    fn hostile_events() {
+        info!(value = HOSTILE, "as a value");
+        warn!(displayed = %HOSTILE, debugged = ?HOSTILE, "by its Display and its Debug");
+        info!("{HOSTILE}");
+    }
+
+    #[test]
+    fn a_json_line_is_one_line_without_control_characters() {
+        let log = logged(LogStyle::Json, hostile_events);
+        assert_eq!(log.lines().count(), 3, "{log}");
+        for (line, field) in log.lines().zip(["value", "displayed", "message"]) {
+            assert!(!line.chars().any(char::is_control), "{line:?}");
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line[field], HOSTILE, "and nothing is lost");
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_logged_speaks_to_a_terminal_or_forges_a_line() {
+        let log = logged(LogStyle::Human, hostile_events);
+        assert_eq!(log.lines().count(), 3, "{log:?}");
+        assert!(log.lines().all(|line| !line.chars().any(char::is_control)), "{log:?}");
+    }
+
+    #[test]
+    fn what_libraries_say_is_not_written() {
+        for style in [LogStyle::Human, LogStyle::Json] {
+            let log = logged(style, || {
+                warn!(target: "hyper::proto", "GET /files/secret");
+                trace!(target: "ringholdings", "of another crate");
+                trace!("ours");
+                info!(target: "ringhold::access", "ours too");
+            });
+            assert_eq!(log.lines().count(), 2, "{log}");
+        }
+    }
 
     #[test]
     fn an_id_is_shortened_at_a_character() {

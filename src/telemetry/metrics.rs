@@ -3,26 +3,29 @@
 
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
-use super::cells::{Gauge, Histogram};
+use super::cells::Histogram;
+use super::process::{PROCESS_TABLE, ProcessFigures, figure, seconds_since_1970};
 use super::table::{Cell, Spec, TABLE, WorkerMetrics};
 
 /// All cells of the process.
 #[derive(Debug)]
 pub struct Metrics {
     workers: Vec<Arc<WorkerMetrics>>,
+    started: SystemTime,
     /// What moves bytes to disk and whether its buffers are registered.
     engine: OnceLock<(String, bool)>,
-    volume_failed: Gauge,
-    volume_free_bytes: Gauge,
+    /// Reads and writes that one worker may have in the kernel.
+    queue_depth: OnceLock<usize>,
 }
 
 impl Metrics {
     /// Cells for `worker_count` workers, all zero.
     pub fn new(worker_count: usize) -> Arc<Metrics> {
         let workers = (0..worker_count).map(|_| Arc::default()).collect();
-        let (volume_failed, volume_free_bytes) = Default::default();
-        Arc::new(Metrics { workers, engine: OnceLock::new(), volume_failed, volume_free_bytes })
+        let (engine, queue_depth) = (OnceLock::new(), OnceLock::new());
+        Arc::new(Metrics { workers, started: SystemTime::now(), engine, queue_depth })
     }
 
     /// The cells of one worker.
@@ -36,20 +39,16 @@ impl Metrics {
         let _ = self.engine.set((engine.to_owned(), buffers_registered));
     }
 
-    /// Says whether the volume has failed.
-    pub fn set_volume_failed(&self, has_failed: bool) {
-        self.volume_failed.set(usize::from(has_failed));
+    /// Says how deep the workers' queues are.
+    pub fn set_queue_depth(&self, queue_depth: usize) {
+        let _ = self.queue_depth.set(queue_depth);
     }
 
-    /// Says what was free on the volume when last looked at.
-    pub fn set_volume_free(&self, bytes: u64) {
-        self.volume_free_bytes.set(usize::try_from(bytes).unwrap_or(usize::MAX));
-    }
-
-    /// Everything in the Prometheus text format, version 0.0.4.
-    pub fn render(&self) -> String {
+    /// Everything in the Prometheus text format, version 0.0.4. Of the process, the caller has
+    /// found out what is not known here.
+    pub fn render(&self, figures: &ProcessFigures) -> String {
         let mut page = String::new();
-        self.render_process(&mut page);
+        self.render_process(&mut page, figures);
         let cells: Vec<_> = self.workers.iter().map(|worker| worker.cells()).collect();
         let mut named = "";
         for (cell_index, spec) in TABLE.iter().enumerate() {
@@ -64,7 +63,7 @@ impl Metrics {
         page
     }
 
-    fn render_process(&self, page: &mut String) {
+    fn render_process(&self, page: &mut String, figures: &ProcessFigures) {
         let version = env!("CARGO_PKG_VERSION");
         render_head(page, "ringhold_build_info", "gauge", "The version of this program.");
         line(page, format_args!("ringhold_build_info{{version=\"{version}\"}} 1"));
@@ -77,12 +76,17 @@ impl Metrics {
                 ),
             );
         }
-        let failed = "1 while the volume takes no uploads because writing to it failed.";
-        render_head(page, "ringhold_volume_failed", "gauge", failed);
-        line(page, format_args!("ringhold_volume_failed {}", self.volume_failed.get()));
-        let free = "Bytes free on the volume, the reserve among them, when an upload last asked.";
-        render_head(page, "ringhold_volume_free_bytes", "gauge", free);
-        line(page, format_args!("ringhold_volume_free_bytes {}", self.volume_free_bytes.get()));
+        let figures = ProcessFigures {
+            workers: Some(figure(self.workers.len() as u64)),
+            queue_depth: self.queue_depth.get().map(|depth| figure(*depth as u64)),
+            start_time: Some(seconds_since_1970(self.started)),
+            ..figures.clone()
+        };
+        for (spec, value) in PROCESS_TABLE.iter().zip(figures.values()) {
+            let Some(value) = value else { continue };
+            render_head(page, spec.name, spec.kind.word(), spec.help);
+            line(page, format_args!("{} {value}", spec.name));
+        }
     }
 }
 
@@ -132,7 +136,7 @@ mod tests {
     fn a_scrape_shows_every_worker_under_one_heading() {
         let metrics = Metrics::new(2);
         metrics.worker(1).responses_4xx.add(3);
-        let page = metrics.render();
+        let page = metrics.render(&ProcessFigures::default());
         assert_eq!(page.matches("# TYPE ringhold_responses_total counter\n").count(), 1);
         assert!(page.contains("ringhold_responses_total{worker=\"0\",class=\"4xx\"} 0\n"));
         assert!(page.contains("ringhold_responses_total{worker=\"1\",class=\"4xx\"} 3\n"));
@@ -142,8 +146,8 @@ mod tests {
     fn a_histogram_is_written_as_prometheus_reads_it() {
         let metrics = Metrics::new(1);
         metrics.worker(0).sync_duration.record(Duration::from_millis(3));
-        let page = metrics.render();
-        let expected = "ringhold_sync_duration_seconds_bucket{worker=\"0\",le=\"0.001\"} 0\n\
+        let page = metrics.render(&ProcessFigures::default());
+        let expected = "ringhold_sync_duration_seconds_bucket{worker=\"0\",le=\"0.0025\"} 0\n\
                         ringhold_sync_duration_seconds_bucket{worker=\"0\",le=\"0.005\"} 1\n";
         assert!(page.contains(expected), "{page}");
         assert!(page.contains("ringhold_sync_duration_seconds_sum{worker=\"0\"} 0.003000000\n"));
@@ -153,9 +157,20 @@ mod tests {
     #[test]
     fn the_engine_is_named_once_it_is_known() {
         let metrics = Metrics::new(1);
-        assert!(!metrics.render().contains("ringhold_engine_info"));
+        assert!(!metrics.render(&ProcessFigures::default()).contains("ringhold_engine_info"));
         metrics.set_engine("io_uring", true);
         let line = "ringhold_engine_info{engine=\"io_uring\",buffers_registered=\"true\"} 1\n";
-        assert!(metrics.render().contains(line));
+        assert!(metrics.render(&ProcessFigures::default()).contains(line));
+    }
+
+    #[test]
+    fn figures_of_the_process_are_whole_numbers_and_unknown_ones_left_out() {
+        let metrics = Metrics::new(3);
+        let free = Some(figure(123_456_789_012_345));
+        let page = metrics.render(&ProcessFigures { volume_free: free, ..Default::default() });
+        assert!(page.contains("\nringhold_volume_free_bytes 123456789012345\n"), "{page}");
+        assert!(page.contains("# TYPE ringhold_workers gauge\nringhold_workers 3\n"));
+        assert!(page.contains("\nprocess_start_time_seconds "));
+        assert!(!page.contains("process_open_fds"));
     }
 }

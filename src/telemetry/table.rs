@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::cells::{Counter, Gauge, Histogram};
+use super::process::PROCESS_TABLE;
 
 /// What kind of cell a metric is, in Prometheus' terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,16 +111,62 @@ declare! {
         "Digests of stored objects computed because somebody wanted them (Want-Repr-Digest).";
     digested_bytes: Counter, "ringhold_digested_bytes_total", "", "bytes",
         "Bytes of stored objects hashed for that.";
+    stored_bytes: Counter, "ringhold_stored_bytes_total", "", "bytes",
+        "Data of published uploads, hashed and written.";
+    deletions: Counter, "ringhold_deletions_total", "", "files",
+        "Files deleted.";
     leases_upload: Gauge, "ringhold_leases_in_use", "pool=\"upload\"", "buffers",
         "Buffers of the slab that are held by an upload, a transfer or a response.";
     leases_download: Gauge, "ringhold_leases_in_use", "pool=\"download\"", "buffers",
         "Buffers of the slab that are held by an upload, a transfer or a response.";
     file_operations_in_flight: Gauge, "ringhold_file_operations_in_flight", "", "operations",
         "Reads and writes that are waited for: those before their turn, and those in the kernel.";
-    file_operation_duration: Histogram, "ringhold_file_operation_duration_seconds", "", "seconds",
+    read_duration: Histogram, "ringhold_file_operation_duration_seconds", "kind=\"read\"", "seconds",
+        "Reads and writes of files, from the request to the completion, with the wait for a turn.";
+    write_duration: Histogram, "ringhold_file_operation_duration_seconds", "kind=\"write\"", "seconds",
         "Reads and writes of files, from the request to the completion, with the wait for a turn.";
     sync_duration: Histogram, "ringhold_sync_duration_seconds", "", "seconds",
         "Syncs of files and directories, with the wait for a turn; its count is the number of syncs.";
+    reads: Counter, "ringhold_disk_operations_total", "kind=\"read\"", "operations",
+        "Disk operations that ended, well or not.";
+    writes: Counter, "ringhold_disk_operations_total", "kind=\"write\"", "operations",
+        "Disk operations that ended, well or not.";
+    creates: Counter, "ringhold_disk_operations_total", "kind=\"create\"", "operations",
+        "Disk operations that ended, well or not.";
+    opens: Counter, "ringhold_disk_operations_total", "kind=\"open\"", "operations",
+        "Disk operations that ended, well or not.";
+    allocations: Counter, "ringhold_disk_operations_total", "kind=\"allocate\"", "operations",
+        "Disk operations that ended, well or not.";
+    truncations: Counter, "ringhold_disk_operations_total", "kind=\"truncate\"", "operations",
+        "Disk operations that ended, well or not.";
+    syncs: Counter, "ringhold_disk_operations_total", "kind=\"sync\"", "operations",
+        "Disk operations that ended, well or not.";
+    links: Counter, "ringhold_disk_operations_total", "kind=\"link\"", "operations",
+        "Disk operations that ended, well or not.";
+    removals: Counter, "ringhold_disk_operations_total", "kind=\"remove\"", "operations",
+        "Disk operations that ended, well or not.";
+    read_errors: Counter, "ringhold_disk_errors_total", "kind=\"read\"", "operations",
+        "Disk operations that failed; not a missing name, a taken one, or what the filesystem lacks.";
+    write_errors: Counter, "ringhold_disk_errors_total", "kind=\"write\"", "operations",
+        "Disk operations that failed; not a missing name, a taken one, or what the filesystem lacks.";
+    create_errors: Counter, "ringhold_disk_errors_total", "kind=\"create\"", "operations",
+        "Disk operations that failed; not a missing name, a taken one, or what the filesystem lacks.";
+    open_errors: Counter, "ringhold_disk_errors_total", "kind=\"open\"", "operations",
+        "Disk operations that failed; not a missing name, a taken one, or what the filesystem lacks.";
+    allocate_errors: Counter, "ringhold_disk_errors_total", "kind=\"allocate\"", "operations",
+        "Disk operations that failed; not a missing name, a taken one, or what the filesystem lacks.";
+    truncate_errors: Counter, "ringhold_disk_errors_total", "kind=\"truncate\"", "operations",
+        "Disk operations that failed; not a missing name, a taken one, or what the filesystem lacks.";
+    sync_errors: Counter, "ringhold_disk_errors_total", "kind=\"sync\"", "operations",
+        "Disk operations that failed; not a missing name, a taken one, or what the filesystem lacks.";
+    link_errors: Counter, "ringhold_disk_errors_total", "kind=\"link\"", "operations",
+        "Disk operations that failed; not a missing name, a taken one, or what the filesystem lacks.";
+    remove_errors: Counter, "ringhold_disk_errors_total", "kind=\"remove\"", "operations",
+        "Disk operations that failed; not a missing name, a taken one, or what the filesystem lacks.";
+    ring_operations: Counter, "ringhold_ring_operations_total", "", "operations",
+        "Operations (SQEs) handed to the ring; 0 with the threads engine, which has none.";
+    ring_submissions: Counter, "ringhold_ring_submissions_total", "", "submissions",
+        "Turns of the loop that handed at least one over: each submits all it has in one system call.";
 }
 
 /// The text of docs/metrics.md.
@@ -127,21 +174,37 @@ pub fn docs_page() -> String {
     let mut page = String::from(
         "# Metrics\n\n\
          `GET /metrics` answers in the Prometheus text format. This page is written from the \
-         declaration in `src/telemetry/table.rs`; a test keeps the two in step.\n\n\
-         Every metric of the table has the label `worker`, the worker's index from 0. Two gauges \
-         of the value 1 describe the process: `ringhold_build_info` (label `version`) and \
-         `ringhold_engine_info` (labels `engine`, `buffers_registered`). Two more describe the \
-         volume: `ringhold_volume_failed` is 1 while it takes no uploads because writing to it \
-         failed, and `ringhold_volume_free_bytes` is what was free, the reserve among it, when an \
-         upload last asked.\n\n\
+         declarations in `src/telemetry/table.rs` and `src/telemetry/process.rs`; a test keeps \
+         them in step. Counters belong to one worker, which alone writes them; sum them over \
+         `worker`.\n\n\
+         - SQEs a submission: `rate(ringhold_ring_operations_total[5m]) / \
+         rate(ringhold_ring_submissions_total[5m])`. The second counts the turns of the loop that \
+         handed operations over; each turn ends in one `io_uring_enter`, and the ring has an entry \
+         for all that may be in flight, so none is needed in between.\n\
+         - Reads and writes that wait for their turn: `ringhold_file_operations_in_flight` beyond \
+         `ringhold_queue_depth`.\n\
+         - Room for uploads: `ringhold_volume_free_bytes - ringhold_volume_reserve_bytes`.\n\n\
+         ## Of a worker\n\n\
+         These have the label `worker`, the worker's index from 0.\n\n\
          | metric | label | kind | unit | tells |\n|---|---|---|---|---|\n",
     );
-    for Spec { name, label, kind, unit, help } in TABLE {
+    write_rows(&mut page, TABLE);
+    page.push_str(
+        "\n## Of the process\n\n\
+         Two gauges of the value 1 say what runs: `ringhold_build_info` (label `version`) and \
+         `ringhold_engine_info` (labels `engine`, `buffers_registered`).\n\n\
+         | metric | label | kind | unit | tells |\n|---|---|---|---|---|\n",
+    );
+    write_rows(&mut page, PROCESS_TABLE);
+    page
+}
+
+fn write_rows(page: &mut String, table: &[Spec]) {
+    for Spec { name, label, kind, unit, help } in table {
         let label = if label.is_empty() { String::new() } else { format!("`{label}`") };
         // Writing to a String cannot fail.
         let _ = writeln!(page, "| `{name}` | {label} | {} | {unit} | {help} |", kind.word());
     }
-    page
 }
 
 #[cfg(test)]
@@ -160,7 +223,8 @@ mod tests {
     #[test]
     fn every_metric_is_named_once_and_those_of_one_name_stand_together() {
         let mut names = HashSet::new();
-        for group in TABLE.chunk_by(|a, b| a.name == b.name) {
+        let all: Vec<_> = TABLE.iter().chain(PROCESS_TABLE).collect();
+        for group in all.chunk_by(|a, b| a.name == b.name) {
             assert!(names.insert(group[0].name), "{} in two places", group[0].name);
             let labels: HashSet<_> = group.iter().map(|spec| spec.label).collect();
             assert_eq!(labels.len(), group.len(), "{} has one label twice", group[0].name);
@@ -170,9 +234,11 @@ mod tests {
 
     #[test]
     fn names_end_as_prometheus_has_it() {
-        for spec in TABLE {
+        for spec in TABLE.iter().chain(PROCESS_TABLE) {
             assert_eq!(spec.name.ends_with("_total"), spec.kind == Kind::Counter, "{}", spec.name);
-            assert_eq!(spec.name.ends_with("_seconds"), spec.kind == Kind::Histogram);
+            let stem = spec.name.trim_end_matches("_total");
+            assert_eq!(stem.ends_with("_seconds"), spec.unit == "seconds", "{}", spec.name);
+            assert_eq!(stem.ends_with("_bytes"), spec.unit == "bytes", "{}", spec.name);
         }
     }
 }

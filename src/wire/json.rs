@@ -1,9 +1,12 @@
-//! The JSON that both ends speak. Field order is the order on the wire.
+//! The JSON that both ends speak. Field order is the order on the wire. `Debug` does not print what
+//! gives access: IDs and delete tokens.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// One stored file: the answer to an upload (201).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadAnswer {
     /// The file ID: `access_hash:file_name`.
     pub file_id: String,
@@ -20,7 +23,7 @@ pub struct UploadAnswer {
 }
 
 /// Several stored files: the answer to an upload with more than one file part (201).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadsAnswer {
     /// The ID of the first, for clients that know only one.
     pub file_id: String,
@@ -50,7 +53,7 @@ pub struct ManifestAnswer {
 }
 
 /// `POST /downloadFile` as JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DownloadRequest {
     /// The file ID.
     pub file_id: String,
@@ -63,6 +66,25 @@ pub struct ImportRequest {
     pub file: String,
 }
 
+impl fmt::Debug for UploadAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("UploadAnswer");
+        shown.field("name", &self.name).field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for UploadsAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UploadsAnswer").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for DownloadRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DownloadRequest").finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde::de::DeserializeOwned;
@@ -71,7 +93,7 @@ mod tests {
 
     fn snapshot<T>(value: &T, text: &str)
     where
-        T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
+        T: Serialize + DeserializeOwned + PartialEq + fmt::Debug,
     {
         assert_eq!(serde_json::to_string(value).unwrap(), text);
         assert_eq!(&serde_json::from_str::<T>(text).unwrap(), value);
@@ -107,6 +129,15 @@ mod tests {
         };
         let text = r#"{"size":2,"blake3":"00","block_size":1,"block_hashes":["01","02"]}"#;
         snapshot(&manifest, text);
+    }
+
+    #[test]
+    fn what_gives_access_is_not_printed() {
+        let request = DownloadRequest { file_id: "00:ab".into() };
+        let uploads = UploadsAnswer { file_id: "00:ab".into(), files: vec![upload()] };
+        let printed = format!("{:?} {request:?} {uploads:?}", upload());
+        assert!(!printed.contains("00:ab") && !printed.contains("\"11\""), "{printed}");
+        assert!(printed.contains("日.txt"));
     }
 
     #[test]

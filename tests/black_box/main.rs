@@ -16,6 +16,7 @@ mod full_disk;
 mod harness;
 mod health;
 mod ids;
+mod log_redaction;
 mod memlock;
 mod memory;
 mod metrics;

@@ -43,7 +43,7 @@ impl Bench {
         let disk = Rc::new(MemoryDisk::new(Slab::new(options).unwrap(), 4));
         Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
         let options = StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 0 };
-        let volume = Arc::new(VolumeState::new(Metrics::new(1)));
+        let volume = Arc::new(VolumeState::default());
         let cache = Arc::new(HotCache::new(1 << 20));
         let store = Store::new(Rc::clone(&disk) as _, cache, volume, &options);
         let (drain, metrics) = (Drain::new(), Metrics::new(1));

@@ -31,7 +31,7 @@ impl Bench {
         Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
         let options = StoreOptions { root: ROOT.into(), durability: Durability::None, min_free: 0 };
         let metrics = Metrics::new(1);
-        let volume = Arc::new(VolumeState::new(Arc::clone(&metrics)));
+        let volume = Arc::new(VolumeState::default());
         let cache = Arc::new(HotCache::new(0));
         let store = Store::new(Rc::clone(&disk) as _, cache, volume, &options);
         let digests = Rc::new(Digests::new(Digester::start().unwrap(), metrics.worker(0)));

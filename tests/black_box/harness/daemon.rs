@@ -278,11 +278,11 @@ impl Daemon {
         request(self.address, method, target, headers, body)
     }
 
-    /// A sample of `/metrics`: the sum over the lines that start with `name`.
+    /// The samples of `/metrics` whose lines start with `name`.
     pub(crate) fn samples(&self, name: &str) -> Vec<(String, f64)> {
         let text = String::from_utf8(self.get("/metrics").body).unwrap();
         text.lines()
-            .filter(|line| line.starts_with(name))
+            .filter(|line| !line.starts_with('#') && line.starts_with(name))
             .map(|line| line.rsplit_once(' ').expect("a sample has a value"))
             .map(|(series, value)| (series.to_owned(), value.parse().expect("a number")))
             .collect()
