@@ -61,6 +61,9 @@ pub struct ServeArguments {
     /// Free space that uploads leave on the volume
     #[arg(long, value_name = "SIZE", env = "RINGHOLD_MIN_FREE", default_value = "256MiB")]
     pub min_free: ByteSize,
+    /// Check every download against the stored hashes as it is read
+    #[arg(long, env = "RINGHOLD_VERIFY_READS")]
+    pub verify_reads: bool,
     /// How long running requests may go on after SIGTERM or SIGINT
     #[arg(long, value_name = "TIME", env = "RINGHOLD_GRACE", default_value = "30s",
           value_parser = parse_duration)]

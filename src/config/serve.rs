@@ -55,6 +55,7 @@ impl ServeOptions {
                 root: arguments.root,
                 durability: durability(arguments.durability),
                 min_free: arguments.min_free.0,
+                verify_reads: arguments.verify_reads,
             },
             http: HttpOptions {
                 max_upload_size_bytes: arguments.max_upload_size.map(|size| size.0),

@@ -1,6 +1,7 @@
 //! Objects: write, seal, publish, read, delete, recover. Floor 3. Knows the disk trait and nothing
 //! of HTTP.
 
+mod block_check;
 mod cache;
 mod error;
 mod hash;
@@ -12,6 +13,7 @@ mod seal;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod verified;
 mod volume;
 
 pub use cache::HotCache;

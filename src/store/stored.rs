@@ -7,10 +7,12 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use super::block_check::BlockCheck;
 use super::cache::{Hot, Ticket};
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::reader::Reader;
 use super::seal::{Seal, TAIL_SIZE, Tail};
+use super::verified::VerifiedReader;
 use super::volume::Store;
 use crate::base::limits::{CACHE_OBJECT_SIZE_MAX, OPEN_READ_SIZE};
 use crate::disk::{Disk, File, Lease, Pool, Stat, read_full};
@@ -24,7 +26,7 @@ pub struct Stored {
 
 enum Data {
     Memory(Bytes),
-    File { disk: Rc<dyn Disk>, file: File },
+    File { disk: Rc<dyn Disk>, file: File, verified_as: Option<ObjectNumber> },
 }
 
 /// A file below the public directory, open for reading.
@@ -67,11 +69,15 @@ impl Stored {
         if whole && seal.size_bytes <= CACHE_OBJECT_SIZE_MAX as u64 {
             let data_size = usize::try_from(seal.size_bytes).unwrap_or(usize::MAX);
             let data = Bytes::copy_from_slice(&end[..data_size]);
+            if store.verifies_reads() {
+                check_whole(object, &seal, &data)?;
+            }
             let hot = Hot { seal: Arc::clone(&seal), data: data.clone() };
             store.cache().offer(object, ticket, hot);
             return Ok(Stored { seal, data: Data::Memory(data) });
         }
-        Ok(Stored { seal, data: Data::File { disk, file } })
+        let verified_as = store.verifies_reads().then_some(object);
+        Ok(Stored { seal, data: Data::File { disk, file, verified_as } })
     }
 
     /// What the object says of itself.
@@ -92,7 +98,16 @@ impl Stored {
                 let end = usize::try_from(range.end).unwrap_or(usize::MAX);
                 Reader::from_memory(data.slice(start..end))
             }
-            Data::File { disk, file } => Reader::from_file(Rc::clone(disk), file.clone(), range),
+            Data::File { disk, file, verified_as } => {
+                let read = |range| Reader::from_file(Rc::clone(disk), file.clone(), range);
+                match *verified_as {
+                    None => read(range),
+                    Some(object) => {
+                        let seal = Arc::clone(&self.seal);
+                        Reader::verified(VerifiedReader::new(object, seal, range, read))
+                    }
+                }
+            }
         }
     }
 }
@@ -120,6 +135,14 @@ impl PublicFile {
         assert!(range.end <= self.stat.size, "a range lies inside the file");
         Reader::from_file(Rc::clone(&self.disk), self.file.clone(), range)
     }
+}
+
+/// Checks an object that was read whole, before it goes into the cache: from there it is handed
+/// out without another look.
+fn check_whole(object: ObjectNumber, seal: &Arc<Seal>, data: &[u8]) -> StoreResult<()> {
+    let mut check = BlockCheck::new(Arc::clone(seal), 0);
+    check.update(data);
+    if check.is_intact() { Ok(()) } else { Err(check.damage(object)) }
 }
 
 /// The last bytes of a file, in a buffer.

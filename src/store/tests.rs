@@ -17,6 +17,7 @@ use crate::disk::{Disk, Loss, MemoryDisk, Pool, Slab, SlabOptions};
 use crate::id::ObjectNumber;
 
 mod sweeps;
+mod verified;
 
 const CHUNK: usize = 16 << 10;
 const ROOT: &str = "/root";
@@ -35,7 +36,12 @@ fn slab() -> Slab {
 }
 
 fn store_over(disk: Rc<dyn Disk>) -> Store {
-    let options = StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 0 };
+    store_with(disk, false)
+}
+
+fn store_with(disk: Rc<dyn Disk>, verify_reads: bool) -> Store {
+    let options =
+        StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 0, verify_reads };
     Store::new(disk, Arc::new(HotCache::new(1 << 20)), &options)
 }
 
@@ -286,8 +292,12 @@ fn an_upload_without_room_is_refused_before_its_first_byte() {
     run(async {
         let disk = Rc::new(MemoryDisk::new(slab(), 4).with_capacity(1 << 20));
         Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
-        let options =
-            StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 512 << 10 };
+        let options = StoreOptions {
+            root: ROOT.into(),
+            durability: Durability::Full,
+            min_free: 512 << 10,
+            verify_reads: false,
+        };
         let store = Store::new(disk, Arc::new(HotCache::new(0)), &options);
         let refused = store.create(new_object(Some(600 << 10))).await.err().unwrap();
         assert_eq!(refused.kind(), StoreErrorKind::Full);

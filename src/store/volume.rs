@@ -27,6 +27,8 @@ pub struct StoreOptions {
     pub durability: Durability,
     /// Bytes of the volume that uploads leave free.
     pub min_free: u64,
+    /// Whether each download is checked against the seal as it is read.
+    pub verify_reads: bool,
 }
 
 /// One worker's store. Cloning it is cheap.
@@ -40,6 +42,7 @@ struct Inner {
     cache: Arc<HotCache>,
     durability: Durability,
     min_free: u64,
+    verify_reads: bool,
     free: Cell<Option<(Instant, u64)>>,
 }
 
@@ -57,6 +60,7 @@ impl Store {
             cache,
             durability,
             min_free: options.min_free,
+            verify_reads: options.verify_reads,
             free: Cell::new(None),
         }))
     }
@@ -146,6 +150,10 @@ impl Store {
 
     pub(super) fn durability(&self) -> Durability {
         self.0.durability
+    }
+
+    pub(super) fn verifies_reads(&self) -> bool {
+        self.0.verify_reads
     }
 
     pub(super) fn cache(&self) -> &HotCache {

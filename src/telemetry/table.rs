@@ -106,6 +106,8 @@ declare! {
         "Uploads by how they ended.";
     downloads: Counter, "ringhold_downloads_total", "", "downloads",
         "Downloads begun.";
+    damaged_reads: Counter, "ringhold_damaged_reads_total", "", "downloads",
+        "Downloads refused or cut off because the stored object is damaged.";
     leases_upload: Gauge, "ringhold_leases_in_use", "pool=\"upload\"", "buffers",
         "Buffers of the slab that are held by an upload, a transfer or a response.";
     leases_download: Gauge, "ringhold_leases_in_use", "pool=\"download\"", "buffers",

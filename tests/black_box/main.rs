@@ -24,3 +24,4 @@ mod slow_log;
 mod spread;
 mod start;
 mod upload_form;
+mod verify_reads;

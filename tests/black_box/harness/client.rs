@@ -179,7 +179,12 @@ impl Client {
         body
     }
 
-    fn read_body(&mut self, head: &Response, sink: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+    /// The body that follows `head`, piece by piece; an error when it is cut off.
+    pub(crate) fn read_body(
+        &mut self,
+        head: &Response,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> io::Result<()> {
         if head.header("transfer-encoding") == Some("chunked") {
             return self.read_chunks(sink);
         }
