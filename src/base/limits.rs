@@ -117,6 +117,19 @@ pub const CACHE_SIZE: usize = 8 << 20;
 pub const CACHE_ENTRY_OVERHEAD: usize = 512;
 /// Locks of the hot cache, so that workers seldom meet.
 pub const CACHE_SHARDS: usize = 16;
+/// Objects that `verify` checks side by side: so many reads of small ones are in flight.
+pub const VERIFY_OBJECTS_IN_FLIGHT_MAX: usize = 16;
+/// Read of a large object by `verify`, bytes; eight of them in flight reach the disk's limit.
+pub const VERIFY_READ_SIZE: usize = 1 << 20;
+/// Such reads of one object in flight.
+pub const VERIFY_READS_AHEAD_MAX: usize = 8;
+/// Buffers for them, all objects together: 16 MiB, two objects at full speed.
+pub const VERIFY_BUFFERS: usize = 2 * VERIFY_READS_AHEAD_MAX;
+/// What `verify` counts for an object at least, bytes: a disk with an arm has spent the time of
+/// that much reading when it has found the object.
+pub const VERIFY_OBJECT_COST: u64 = 256 << 10;
+/// Damages of one object that are told, each one a run of blocks; the rest is counted.
+pub const DAMAGES_TOLD_MAX: usize = 64;
 
 // ---- worker ---------------------------------------------------------------------------------
 
@@ -213,6 +226,7 @@ const _: () = assert!(LARGE_READS_PER_WORKER_MAX <= LARGE_READS_MAX);
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
+const _: () = assert!(VERIFY_READ_SIZE as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(SYNCS_IN_FLIGHT_MAX < DISK_THREADS_MAX);
 const _: () = assert!(PREALLOCATION_STEP_MIN.is_multiple_of(BLOCK_SIZE as u64));
 const _: () = assert!(PREALLOCATION_STEP_MIN <= PREALLOCATION_STEP_MAX);

@@ -8,6 +8,7 @@
 //!    and not recorded when its future is dropped.
 //! 3. Buffers in use are counted by the slab itself, at each change: a lease outlives its transfer.
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::ops::Range;
 use std::path::Path;
@@ -87,7 +88,7 @@ impl Disk for MeteredDisk {
         self.inner.create_dir(path)
     }
 
-    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<String>>> {
+    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<OsString>>> {
         self.inner.list_dir(path)
     }
 

@@ -3,6 +3,7 @@
 //!
 //! Blocking, stateless, no knowledge of threads or rings. Every call retries `EINTR`.
 
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -30,13 +31,9 @@ pub(super) fn create_dir(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The names in a directory. A name that is not UTF-8 is none of ours and left out.
-pub(super) fn list_dir(path: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(path)? {
-        names.extend(entry?.file_name().into_string());
-    }
-    Ok(names)
+/// The names in a directory, whoever put them there.
+pub(super) fn list_dir(path: &Path) -> io::Result<Vec<OsString>> {
+    fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
 /// A file without a name on the filesystem of `staging`.

@@ -43,6 +43,16 @@ impl BlockCheck {
         self.seal.block_range(self.index)
     }
 
+    /// Bytes that did not pass yet.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Passes over bytes that cannot be read: the block will not be judged.
+    pub(super) fn skip(&mut self, count: u64) {
+        self.left = self.left.saturating_sub(count);
+    }
+
     /// Takes the next bytes.
     ///
     /// # Panics

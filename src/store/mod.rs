@@ -14,6 +14,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 mod verified;
+mod verify;
 mod volume;
 
 pub use cache::HotCache;
@@ -25,4 +26,5 @@ pub use reader::{Frame, Reader};
 pub use receiving::{NewObject, Receiving, Sealed};
 pub use seal::{Seal, SealError};
 pub use stored::{PublicFile, Stored};
+pub use verify::{BlockFault, Damage, Damaged, Finding, Progress, VerifyOptions, verify};
 pub use volume::{Store, StoreOptions};

@@ -51,20 +51,8 @@ impl Stored {
         let disk = store.disk();
         let file = disk.open(&store.layout().object(object)).await?;
         let size = disk.stat(&file).await?.size;
-        let end = read_end(&*disk, &file, size, OPEN_READ_SIZE).await?;
-        let tail = end.last_chunk::<TAIL_SIZE>().ok_or_else(|| cut(size))?;
-        let tail = Tail::decode(tail, size)?;
-        let longer;
-        let seal = if let Some(start) = end.len().checked_sub(tail.seal_size) {
-            &end[start..]
-        } else {
-            longer = read_end(&*disk, &file, size, tail.seal_size).await?;
-            &longer[..]
-        };
-        let seal = Arc::new(Seal::decode(seal)?);
-        if seal.size_bytes != tail.data_size {
-            return Err(StoreError::new(StoreErrorKind::Damaged, "seal and tail disagree"));
-        }
+        let (seal, end) = read_sealed_end(&*disk, &file, size, OPEN_READ_SIZE).await?;
+        let seal = Arc::new(seal);
         let whole = end.len() as u64 == size;
         if whole && seal.size_bytes <= CACHE_OBJECT_SIZE_MAX as u64 {
             let data_size = usize::try_from(seal.size_bytes).unwrap_or(usize::MAX);
@@ -145,8 +133,36 @@ fn check_whole(object: ObjectNumber, seal: &Arc<Seal>, data: &[u8]) -> StoreResu
     if check.is_intact() { Ok(()) } else { Err(check.damage(object)) }
 }
 
+/// The seal of an open file of `size` bytes, and what came with it: the last `read_size` bytes of
+/// the file, or all of a smaller one.
+///
+/// # Errors
+/// `Damaged` when there is no seal, or what the disk says.
+pub(super) async fn read_sealed_end(
+    disk: &dyn Disk,
+    file: &File,
+    size: u64,
+    read_size: usize,
+) -> StoreResult<(Seal, End)> {
+    let end = read_end(disk, file, size, read_size).await?;
+    let tail = end.last_chunk::<TAIL_SIZE>().ok_or_else(|| cut(size))?;
+    let tail = Tail::decode(tail, size)?;
+    let longer;
+    let seal = if let Some(start) = end.len().checked_sub(tail.seal_size) {
+        &end[start..]
+    } else {
+        longer = read_end(disk, file, size, tail.seal_size).await?;
+        &longer[..]
+    };
+    let seal = Seal::decode(seal)?;
+    if seal.size_bytes != tail.data_size {
+        return Err(StoreError::new(StoreErrorKind::Damaged, "seal and tail disagree"));
+    }
+    Ok((seal, end))
+}
+
 /// The last bytes of a file, in a buffer.
-struct End {
+pub(super) struct End {
     lease: Lease,
     size: usize,
 }

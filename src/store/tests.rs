@@ -18,6 +18,7 @@ use crate::id::ObjectNumber;
 
 mod sweeps;
 mod verified;
+mod verify;
 
 const CHUNK: usize = 16 << 10;
 const ROOT: &str = "/root";
@@ -102,6 +103,7 @@ async fn objects(disk: &Rc<MemoryDisk>) -> Acknowledged {
     let mut found = BTreeMap::new();
     for prefix in 0..=u8::MAX {
         for name in disk.list_dir(&layout.directory(prefix)).await.unwrap() {
+            let name = name.into_string().unwrap();
             let number: ObjectNumber = name.parse().unwrap();
             let stored = store.open(number).await.unwrap();
             let data = read_all(&stored).await.unwrap();
