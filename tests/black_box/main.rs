@@ -24,4 +24,5 @@ mod slow_log;
 mod spread;
 mod start;
 mod upload_form;
+mod verify;
 mod verify_reads;
