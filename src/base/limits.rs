@@ -5,6 +5,12 @@
 /// size found on common devices; `O_DIRECT` needs offset, length and address aligned to it.
 pub const BLOCK_SIZE: usize = 4096;
 
+/// What a connection may take of memory, bytes: hyper's buffers, the head, the tail of a paused
+/// upload (docs/architecture.md, "Memory").
+pub const CONNECTION_MEMORY: usize = 64 << 10;
+/// What the process may take beside slabs and connections, bytes.
+pub const PROCESS_MEMORY: usize = 32 << 20;
+
 // ---- plan -----------------------------------------------------------------------------------
 
 /// Default chunk, bytes: one write SQE of an upload. 1 MiB at depth 8 reaches the disk's limit

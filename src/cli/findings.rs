@@ -23,20 +23,15 @@ pub(super) fn json(finding: &Finding) -> String {
 }
 
 fn damaged_text(damaged: &Damaged) -> String {
-    let mut line = format!("damaged {}", printable::path(&damaged.path));
-    if let Some((name, size)) = &damaged.sealed {
-        line += &format!(" ({size} bytes, named {})", printable::quoted(name));
-    }
-    let mut separator = ": ";
-    for damage in &damaged.damages {
-        line += separator;
-        line += &sentence(damage);
-        separator = "; ";
-    }
+    let path = printable::path(&damaged.path);
+    let sealed = damaged.sealed.as_ref().map_or(String::new(), |(name, size)| {
+        format!(" ({size} bytes, named {})", printable::quoted(name))
+    });
+    let mut sentences: Vec<_> = damaged.damages.iter().map(sentence).collect();
     if damaged.untold > 0 {
-        line += &format!("; and {} more", damaged.untold);
+        sentences.push(format!("and {} more", damaged.untold));
     }
-    line
+    format!("damaged {path}{sealed}: {}", sentences.join("; "))
 }
 
 fn sentence(damage: &Damage) -> String {

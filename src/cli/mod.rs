@@ -1,5 +1,6 @@
 //! One file per subcommand. Floor 6.
 
+mod doctor;
 mod failure;
 mod figures;
 mod findings;
@@ -9,6 +10,7 @@ mod process;
 mod serve;
 mod verify;
 
+pub use doctor::doctor;
 pub use failure::Failure;
 pub use process::prepare;
 pub use serve::serve;

@@ -9,6 +9,15 @@ pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.escape_debug())
 }
 
+/// A sentence that may quote a stranger: quotes and backslashes stay, control characters do not.
+pub(super) fn plain(text: &str) -> String {
+    let letters = text.chars().map(|letter| match letter {
+        '"' | '\'' | '\\' => letter.to_string(),
+        _ => letter.escape_debug().to_string(),
+    });
+    letters.collect()
+}
+
 /// A path, escaped; bytes that are no text are replaced.
 pub(super) fn path(path: &Path) -> String {
     path.to_string_lossy().escape_debug().to_string()
@@ -42,6 +51,7 @@ mod tests {
     fn escape_sequences_are_told_and_not_obeyed() {
         assert_eq!(quoted("a\u{1b}[2Jb\"c"), "\"a\\u{1b}[2Jb\\\"c\"");
         assert_eq!(quoted("naïve.txt"), "\"naïve.txt\"", "letters stay letters");
+        assert_eq!(plain("it's \"a\u{7}\""), "it's \"a\\u{7}\"");
         assert_eq!(path(Path::new("a\nb\u{9b}1m\u{202e}")), "a\\nb\\u{9b}1m\\u{202e}");
     }
 

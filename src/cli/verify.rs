@@ -100,11 +100,10 @@ async fn check(
 
 fn no_store(error: &StoreError, options: &VerifyOptions) -> Failure {
     let root = printable::path(&options.root);
-    Failure::failed(match error.kind() {
-        StoreErrorKind::NotFound => {
-            format!("there is no store at {root}: give the directory that `serve` uses as --root")
-        }
-        _ => format!("cannot check the store at {root}: {error}"),
+    Failure::failed(if error.kind() == StoreErrorKind::NotFound {
+        format!("there is no store at {root}: give the directory that `serve` uses as --root")
+    } else {
+        format!("cannot check the store at {root}: {error}")
     })
 }
 

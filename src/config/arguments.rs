@@ -26,6 +26,8 @@ pub enum Command {
     Serve(ServeArguments),
     /// Check every stored object against its hashes; beside a running daemon too
     Verify(VerifyArguments),
+    /// Say what works here for `serve`, what does not, and the remedy
+    Doctor(DoctorArguments),
 }
 
 /// The flags of `serve`.
@@ -90,6 +92,24 @@ pub struct VerifyArguments {
     #[arg(long, env = "RINGHOLD_ENGINE", default_value = "auto")]
     pub engine: EngineArgument,
 }
+
+/// The flags of `doctor`: those of `serve`, whose start it looks into.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = DOCTOR_HELP)]
+pub struct DoctorArguments {
+    /// What `serve` would be started with.
+    #[command(flatten)]
+    pub serve: ServeArguments,
+    /// Tell each check as a line of JSON
+    #[arg(long, env = "RINGHOLD_JSON")]
+    pub json: bool,
+}
+
+const DOCTOR_HELP: &str = "\
+Give it the flags and the environment that `serve` gets, and run it as the same user: it checks that
+very start. It leaves nothing behind, and a daemon may run meanwhile.
+
+Exit code: 0 serve would run (warnings or not), 1 it would not, 2 asked wrongly.";
 
 const VERIFY_HELP: &str = "\
 A finding is a line on stdout; progress and the summary go to stderr. Nothing is written, and no

@@ -7,7 +7,7 @@ mod secret;
 mod serve;
 mod verify;
 
-pub use arguments::{Arguments, Command, ServeArguments, VerifyArguments};
+pub use arguments::{Arguments, Command, DoctorArguments, ServeArguments, VerifyArguments};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use secret::{Secret, SecretOrigin};

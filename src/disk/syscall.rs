@@ -51,13 +51,17 @@ pub(super) fn lacks_unnamed(error: &io::Error) -> bool {
 
 /// A file with a fresh [temporary name](TEMPORARY_PREFIX) in `staging`.
 pub(super) fn open_temporary(staging: &Path) -> io::Result<(OwnedFd, PathBuf)> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
-    let name = format!("{TEMPORARY_PREFIX}{:016x}", u64::from_le_bytes(random));
-    let path = staging.join(name);
+    let path = temporary_path(staging)?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(FILE_MODE);
     Ok((options.open(&path)?.into(), path))
+}
+
+/// A fresh [temporary name](TEMPORARY_PREFIX) in `staging`.
+pub(super) fn temporary_path(staging: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(staging.join(format!("{TEMPORARY_PREFIX}{:016x}", u64::from_le_bytes(random))))
 }
 
 /// Opens for reading. A pipe does not wait for its writer: see [`open_beneath`].

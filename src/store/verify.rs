@@ -91,7 +91,7 @@ pub async fn verify(
 ) -> StoreResult<()> {
     let walk = Walk::new(disk, options, progress);
     let names = walk.disk.list_dir(walk.layout.objects()).await?;
-    for finding in walk.top_level(&names) {
+    for finding in top_level(&names) {
         if walk.tell(finding, tell).is_break() {
             return Ok(());
         }
@@ -165,19 +165,6 @@ impl<'a> Walk<'a> {
         tell(finding)
     }
 
-    /// What lies beside the directories of objects, and which of those are missing.
-    fn top_level(&self, names: &[OsString]) -> Vec<Finding> {
-        let strange = names
-            .iter()
-            .filter(|name| prefix_of(name).is_none())
-            .map(|name| strange(Path::new("objects").join(name), "it is no directory of objects"));
-        let missing = (0..=u8::MAX).filter(|prefix| !has(names, *prefix)).map(|prefix| {
-            let why = "the directory is missing, and with it what was in it".to_owned();
-            unreadable(directory(prefix), why)
-        });
-        strange.chain(missing).collect()
-    }
-
     /// Everything in the directories that are there, listed as it is asked for.
     fn entries(&self, names: &[OsString]) -> impl Stream<Item = Entry> {
         let present: Vec<u8> = (0..=u8::MAX).filter(|prefix| has(names, *prefix)).collect();
@@ -226,6 +213,19 @@ impl<'a> Walk<'a> {
         let names: DiskResult<Vec<OsString>> = self.disk.list_dir(directory).await;
         names.is_ok_and(|names| names.iter().any(|other| other == name))
     }
+}
+
+/// What lies beside the directories of objects, and which of those are missing.
+fn top_level(names: &[OsString]) -> Vec<Finding> {
+    let strange = names
+        .iter()
+        .filter(|name| prefix_of(name).is_none())
+        .map(|name| strange(Path::new("objects").join(name), "it is no directory of objects"));
+    let missing = (0..=u8::MAX).filter(|prefix| !has(names, *prefix)).map(|prefix| {
+        let why = "the directory is missing, and with it what was in it".to_owned();
+        unreadable(directory(prefix), why)
+    });
+    strange.chain(missing).collect()
 }
 
 fn entry(prefix: u8, name: &OsString) -> Entry {

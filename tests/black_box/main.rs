@@ -7,6 +7,7 @@
 mod crash;
 mod delete;
 mod docs_http;
+mod doctor;
 mod download;
 mod drain;
 mod errors;

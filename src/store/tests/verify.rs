@@ -61,13 +61,13 @@ impl Planted {
         let progress = Progress::default();
         let findings = found(Rc::clone(&self.disk) as Rc<dyn Disk>, &progress).await;
         assert_eq!(progress.damaged(), findings.len() as u64);
-        let mut damages = Vec::new();
+        let mut told = Vec::new();
         for finding in findings {
             let Finding::Damaged(damaged) = finding else { panic!("{finding:?}") };
             assert_eq!(Path::new(ROOT).join(&damaged.path), self.path());
-            damages.extend(damaged.damages);
+            told.extend(damaged.damages);
         }
-        damages
+        told
     }
 
     async fn damages_of_flip(&self, at: usize) -> Vec<Damage> {

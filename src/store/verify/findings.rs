@@ -117,9 +117,9 @@ mod tests {
         ] {
             damaged.add_block(index, index * 10..index * 10 + 10, fault);
         }
-        let runs = damaged.damages.iter().map(|damage| match damage {
-            Damage::Blocks { first, last, bytes, .. } => (*first, *last, bytes.clone()),
-            other => panic!("{other:?}"),
+        let runs = damaged.damages.iter().map(|damage| {
+            let Damage::Blocks { first, last, bytes, .. } = damage else { panic!("{damage:?}") };
+            (*first, *last, bytes.clone())
         });
         assert_eq!(runs.collect::<Vec<_>>(), [(3, 4, 30..50), (5, 5, 50..60), (7, 7, 70..80)]);
     }
