@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         }
     };
     match dispatch(arguments.command, &environment) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             tell(&failure);
             ExitCode::from(failure.exit_code())
@@ -27,9 +27,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(command: Command, environment: &Environment) -> Result<(), Failure> {
+fn dispatch(command: Command, environment: &Environment) -> Result<ExitCode, Failure> {
     match command {
-        Command::Serve(arguments) => cli::serve(arguments, environment),
+        Command::Serve(arguments) => cli::serve(arguments, environment).map(|()| ExitCode::SUCCESS),
+        Command::Doctor(arguments) => cli::doctor(arguments, environment),
+        Command::Verify(arguments) => cli::verify(arguments),
     }
 }
 

@@ -161,7 +161,20 @@ fn the_flags_are_in_step_with_the_help() {
     let flags = flags(&help);
     assert!(flags.len() > 8, "the help lists its flags: {help}");
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    pass(flags_out_of_step(&flags, &readme));
+    pass(flags_out_of_step(&flags, "README.md", &readme));
+}
+
+#[test]
+fn the_flags_of_the_other_commands_are_in_step_with_their_page() {
+    let page = fs::read_to_string(repository().join("docs/commands.md")).unwrap();
+    let of_serve = flags(&help_of("serve"));
+    // `doctor` takes the flags of `serve`, which the README has, and its own.
+    for (command, inherited) in [("verify", BTreeSet::new()), ("doctor", of_serve)] {
+        let own: BTreeSet<_> = flags(&help_of(command)).difference(&inherited).cloned().collect();
+        assert!(!own.is_empty(), "the help of {command} lists its flags");
+        let section = section(&page, &format!("## `ringhold {command}`"));
+        pass(flags_out_of_step(&own, &format!("docs/commands.md ({command})"), section));
+    }
 }
 
 #[test]
@@ -363,15 +376,21 @@ fn flags(help: &str) -> BTreeSet<String> {
     names.filter(|flag| flag != "--help" && flag != "--version").collect()
 }
 
-/// The README's table has one row a flag, that starts with the flag.
-fn flags_out_of_step(flags: &BTreeSet<String>, readme: &str) -> Complaints {
-    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `--"));
+/// The text between a heading and the next one of its level.
+fn section<'a>(page: &'a str, heading: &str) -> &'a str {
+    let Some((_, rest)) = page.split_once(heading) else { return "" };
+    rest.split("\n## ").next().unwrap()
+}
+
+/// The page's table has one row a flag, that starts with the flag.
+fn flags_out_of_step(flags: &BTreeSet<String>, page: &str, text: &str) -> Complaints {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `--"));
     let documented: BTreeSet<String> = rows
         .map(|row| format!("--{}", row.chars().take_while(|c| is_flag(*c)).collect::<String>()))
         .collect();
-    let missing = flags.difference(&documented).map(|flag| format!("README.md lacks {flag}"));
+    let missing = flags.difference(&documented).map(|flag| format!("{page} lacks {flag}"));
     let extra =
-        documented.difference(flags).map(|flag| format!("README.md has {flag}, `serve` not"));
+        documented.difference(flags).map(|flag| format!("{page} has {flag}, the command not"));
     missing.chain(extra).collect()
 }
 
@@ -469,8 +488,12 @@ fn the_flag_rule_sees_both_directions() {
     let help = "Options:\n      --listen <ADDRESS>  Text with --root in it\n  -h, --help  Print\n";
     let flags = flags(help);
     assert_eq!(flags.iter().collect::<Vec<_>>(), ["--listen"]);
-    assert_eq!(flags_out_of_step(&flags, "| `--listen ADDRESS` | where |\n").len(), 0);
-    assert_eq!(flags_out_of_step(&flags, "| `--root DIR` | where |\n").len(), 2);
+    let complaints = |text| flags_out_of_step(&flags, "a page", text).len();
+    assert_eq!(complaints("| `--listen ADDRESS` | where |\n"), 0);
+    assert_eq!(complaints("| `--root DIR` | where |\n"), 2);
+    let page = "## one\n| `--a` |\n## two\n| `--b` |\n";
+    assert_eq!(section(page, "## one"), "\n| `--a` |");
+    assert_eq!(section(page, "## three"), "");
 }
 
 #[test]

@@ -5,6 +5,12 @@
 /// size found on common devices; `O_DIRECT` needs offset, length and address aligned to it.
 pub const BLOCK_SIZE: usize = 4096;
 
+/// What a connection may take of memory, bytes: hyper's buffers, the head, the tail of a paused
+/// upload (docs/architecture.md, "Memory").
+pub const CONNECTION_MEMORY: usize = 64 << 10;
+/// What the process may take beside slabs and connections, bytes.
+pub const PROCESS_MEMORY: usize = 32 << 20;
+
 // ---- plan -----------------------------------------------------------------------------------
 
 /// Default chunk, bytes: one write SQE of an upload. 1 MiB at depth 8 reaches the disk's limit
@@ -155,6 +161,19 @@ pub const DIGEST_OBJECT_SIZE_MAX: u64 = 256 << 30;
 pub const DIGEST_WAIT_MS: u64 = 5_000;
 /// Digests remembered, all workers together: with 250 bytes each, 1 MiB of the memory contract.
 pub const DIGESTS_REMEMBERED_MAX: usize = 4096;
+/// Objects that `verify` checks side by side: so many reads of small ones are in flight.
+pub const VERIFY_OBJECTS_IN_FLIGHT_MAX: usize = 16;
+/// Read of a large object by `verify`, bytes; eight of them in flight reach the disk's limit.
+pub const VERIFY_READ_SIZE: usize = 1 << 20;
+/// Such reads of one object in flight.
+pub const VERIFY_READS_AHEAD_MAX: usize = 8;
+/// Buffers for them, all objects together: 16 MiB, two objects at full speed.
+pub const VERIFY_BUFFERS: usize = 2 * VERIFY_READS_AHEAD_MAX;
+/// What `verify` counts for an object at least, bytes: a disk with an arm has spent the time of
+/// that much reading when it has found the object.
+pub const VERIFY_OBJECT_COST: u64 = 256 << 10;
+/// Damages of one object that are told, each one a run of blocks; the rest is counted.
+pub const DAMAGES_TOLD_MAX: usize = 64;
 
 // ---- worker ---------------------------------------------------------------------------------
 
@@ -259,6 +278,7 @@ const _: () = assert!(DIGEST_PIECE_SIZE <= DIGEST_TURN_SIZE);
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
+const _: () = assert!(VERIFY_READ_SIZE as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(SYNCS_IN_FLIGHT_MAX < DISK_THREADS_MAX);
 const _: () = assert!(PREALLOCATION_STEP_MIN.is_multiple_of(BLOCK_SIZE as u64));
 const _: () = assert!(PREALLOCATION_STEP_MIN <= PREALLOCATION_STEP_MAX);

@@ -84,7 +84,8 @@ mod tests {
 
     fn greet(address: &str, kind: EngineKind, durability: Durability) -> String {
         let engine = EngineReport { kind, buffers_registered: true, caveat: None };
-        let store = StoreOptions { root: PathBuf::from("/"), durability, min_free: 0 };
+        let store =
+            StoreOptions { root: PathBuf::from("/"), durability, min_free: 0, verify_reads: false };
         let (address, wanted) = (address.parse().unwrap(), EngineChoice::Auto);
         Greeting { address, engine: &engine, wanted, worker_count: 2, store: &store }.to_string()
     }

@@ -1,10 +1,17 @@
 //! One file per subcommand. Floor 6.
 
+mod doctor;
 mod failure;
+mod figures;
+mod findings;
 mod greeting;
+mod printable;
 mod process;
 mod serve;
+mod verify;
 
+pub use doctor::doctor;
 pub use failure::Failure;
 pub use process::prepare;
 pub use serve::serve;
+pub use verify::verify;

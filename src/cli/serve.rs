@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::Failure;
 use super::greeting::{self, Greeting};
-use crate::base::limits::{CACHE_SIZE, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
+use crate::base::limits::CACHE_SIZE;
 use crate::config::{Environment, Secret, SecretOrigin, ServeArguments, ServeOptions};
 use crate::disk::{self, Chosen, Disk, EngineReport, MeteredDisk, RootLock, Slab, SlabOptions};
 use crate::http::{Face, FaceParts};
@@ -103,19 +103,9 @@ impl House {
         PoolOptions {
             listen: options.listen,
             worker_count: options.worker_count,
-            runtime: self.runtime(),
+            runtime: RuntimeKind::for_disk(self.chosen.ring, options.queue_depth),
             grace: options.grace,
         }
-    }
-
-    /// A ring has an entry for everything its worker may have in flight, and room for twice as
-    /// many completions, so neither queue can overflow.
-    fn runtime(&self) -> RuntimeKind {
-        let Some(flags) = self.chosen.ring else { return RuntimeKind::Plain };
-        let in_flight = self.options.queue_depth + SYNCS_IN_FLIGHT_MAX + METADATA_IN_FLIGHT_MAX;
-        // QUEUE_DEPTH_MAX keeps this far below what the kernel allows (32,768).
-        let entries = u32::try_from(in_flight.next_power_of_two()).unwrap_or(u32::MAX);
-        RuntimeKind::Ring { entries, completions: 2 * entries, flags }
     }
 
     fn factory(house: &Arc<House>) -> Arc<Factory> {

@@ -24,6 +24,10 @@ pub struct Arguments {
 pub enum Command {
     /// Take in and hand out files over HTTP
     Serve(ServeArguments),
+    /// Check every stored object against its hashes; beside a running daemon too
+    Verify(VerifyArguments),
+    /// Say what works here for `serve`, what does not, and the remedy
+    Doctor(DoctorArguments),
 }
 
 /// The flags of `serve`.
@@ -61,11 +65,57 @@ pub struct ServeArguments {
     /// Free space that uploads leave on the volume
     #[arg(long, value_name = "SIZE", env = "RINGHOLD_MIN_FREE", default_value = "256MiB")]
     pub min_free: ByteSize,
+    /// Check every download against the stored hashes as it is read
+    #[arg(long, env = "RINGHOLD_VERIFY_READS")]
+    pub verify_reads: bool,
     /// How long running requests may go on after SIGTERM or SIGINT
     #[arg(long, value_name = "TIME", env = "RINGHOLD_GRACE", default_value = "30s",
           value_parser = parse_duration)]
     pub grace: Duration,
 }
+
+/// The flags of `verify`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = VERIFY_HELP)]
+pub struct VerifyArguments {
+    /// Directory that everything is stored in
+    #[arg(long, value_name = "DIR", env = "RINGHOLD_ROOT", default_value = "./files")]
+    pub root: PathBuf,
+    /// Bytes read per second at most, or none for no limit
+    #[arg(long, value_name = "SIZE", env = "RINGHOLD_RATE", default_value = "64MiB",
+          value_parser = parse_rate)]
+    pub rate: ByteSize,
+    /// Tell each finding, and the summary, as a line of JSON
+    #[arg(long, env = "RINGHOLD_JSON")]
+    pub json: bool,
+    /// What reads from the disk
+    #[arg(long, env = "RINGHOLD_ENGINE", default_value = "auto")]
+    pub engine: EngineArgument,
+}
+
+/// The flags of `doctor`: those of `serve`, whose start it looks into.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = DOCTOR_HELP)]
+pub struct DoctorArguments {
+    /// What `serve` would be started with.
+    #[command(flatten)]
+    pub serve: ServeArguments,
+    /// Tell each check as a line of JSON
+    #[arg(long, env = "RINGHOLD_JSON")]
+    pub json: bool,
+}
+
+const DOCTOR_HELP: &str = "\
+Give it the flags and the environment that `serve` gets, and run it as the same user: it checks that
+very start. It leaves nothing behind, and a daemon may run meanwhile.
+
+Exit code: 0 serve would run (warnings or not), 1 it would not, 2 asked wrongly.";
+
+const VERIFY_HELP: &str = "\
+A finding is a line on stdout; progress and the summary go to stderr. Nothing is written, and no
+lock is taken. An object counts for at least 256KiB of the rate.
+
+Exit code: 0 all objects are whole, 1 some are damaged or it was stopped, 2 asked wrongly.";
 
 const SERVE_ENVIRONMENT: &str = "\
 Environment without a flag:
@@ -96,6 +146,14 @@ pub enum DurabilityArgument {
     Full,
     /// The kernel has them; a power cut may lose them
     None,
+}
+
+/// A size, or `none`, which is 0.
+fn parse_rate(text: &str) -> Result<ByteSize, String> {
+    if text.eq_ignore_ascii_case("none") {
+        return Ok(ByteSize(0));
+    }
+    text.parse().map_err(|error| format!("{error}; or none for no limit"))
 }
 
 /// A numeric address, or a name that the system resolves; the first answer is taken.
@@ -151,6 +209,7 @@ mod tests {
             &["ringhold", "serve", "--chunk-size", "big"],
             &["ringhold", "serve", "--engine", "steam"],
             &["ringhold", "serve", "extra"],
+            &["ringhold", "verify", "--rate", "fast"],
             &["ringhold", "sever"],
         ] {
             let refused = Arguments::try_parse_from(wrong).unwrap_err();

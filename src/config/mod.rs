@@ -5,9 +5,11 @@ mod environment;
 mod error;
 mod secret;
 mod serve;
+mod verify;
 
-pub use arguments::{Arguments, Command, ServeArguments};
+pub use arguments::{Arguments, Command, DoctorArguments, ServeArguments, VerifyArguments};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use secret::{Secret, SecretOrigin};
 pub use serve::ServeOptions;
+pub use verify::VerifyCommand;

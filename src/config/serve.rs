@@ -55,6 +55,7 @@ impl ServeOptions {
                 root: arguments.root,
                 durability: durability(arguments.durability),
                 min_free: arguments.min_free.0,
+                verify_reads: arguments.verify_reads,
             },
             http: HttpOptions {
                 max_upload_size_bytes: arguments.max_upload_size.map(|size| size.0),
@@ -109,7 +110,7 @@ fn public(dir: Option<PathBuf>) -> Result<Option<PathBuf>, ConfigError> {
     Err(ConfigError::new(format!("--public is {dir}, which is no directory: make it first")))
 }
 
-fn engine(argument: EngineArgument) -> EngineChoice {
+pub(super) fn engine(argument: EngineArgument) -> EngineChoice {
     match argument {
         EngineArgument::Auto => EngineChoice::Auto,
         EngineArgument::IoUring => EngineChoice::IoUring,
@@ -138,7 +139,9 @@ mod tests {
 
     fn resolve(flags: &[&str], environment: &Environment) -> Result<ServeOptions, String> {
         let line = ["ringhold", "serve"].iter().chain(flags);
-        let Command::Serve(arguments) = Arguments::try_parse_from(line).unwrap().command;
+        let Command::Serve(arguments) = Arguments::try_parse_from(line).unwrap().command else {
+            panic!("serve was asked for")
+        };
         ServeOptions::resolve(arguments, environment).map_err(|error| error.to_string())
     }
 

@@ -1,6 +1,7 @@
 //! The `Disk` trait: what every engine promises, in one place. `contract_suite.rs` tests it on
 //! all of them.
 
+use std::ffi::OsString;
 use std::ops::Range;
 use std::path::Path;
 use std::time::SystemTime;
@@ -90,7 +91,7 @@ pub trait Disk {
     fn create_dir(&self, path: &Path) -> Op<DiskResult<()>>;
 
     /// The names in a directory, unordered. For start-up and `verify`, not for requests.
-    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<String>>>;
+    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<OsString>>>;
 
     /// A new file without a name on the filesystem of `staging`, open for reading and writing.
     /// Where the filesystem has no `O_TMPFILE` it gets a temporary name in `staging`, which

@@ -15,6 +15,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::future::{Future, pending, ready};
 use std::ops::Range;
 use std::path::Path;
@@ -253,7 +254,7 @@ impl Disk for FaultyDisk {
         self.metadata("make directory", move |disk| disk.create_dir(&path))
     }
 
-    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<String>>> {
+    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<OsString>>> {
         let path = path.to_owned();
         self.metadata("list directory", move |disk| disk.list_dir(&path))
     }

@@ -15,6 +15,7 @@
 mod crash;
 mod volume;
 
+use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -184,9 +185,12 @@ impl Disk for MemoryDisk {
         self.operate("make directory", move |volume| volume.lock().create_dir(&path))
     }
 
-    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<String>>> {
+    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<OsString>>> {
         let path = path.to_owned();
-        self.operate("list directory", move |volume| volume.lock().list(&path))
+        self.operate("list directory", move |volume| {
+            let names = volume.lock().list(&path)?;
+            Ok(names.into_iter().map(OsString::from).collect())
+        })
     }
 
     fn create_unnamed(&self, staging: &Path) -> Op<DiskResult<File>> {

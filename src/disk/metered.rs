@@ -10,6 +10,7 @@
 //!    and listing directories is for the start: they are not counted.
 //! 4. Buffers in use are counted by the slab itself, at each change: a lease outlives its transfer.
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::ops::Range;
 use std::path::Path;
@@ -150,7 +151,7 @@ impl Disk for MeteredDisk {
         self.inner.create_dir(path)
     }
 
-    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<String>>> {
+    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<OsString>>> {
         self.inner.list_dir(path)
     }
 

@@ -45,12 +45,15 @@ pub struct Chosen {
 /// Why `io_uring` does not work here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RingRefused {
-    reason: String,
+    /// Errno and likely cause, one or two sentences without the last full stop.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
 }
 
 impl fmt::Display for RingRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
+        write!(f, "{}. Remedy: {}", self.what, self.remedy)
     }
 }
 
@@ -67,7 +70,7 @@ pub fn choose(choice: EngineChoice) -> Result<Chosen, RingRefused> {
     match probe_ring() {
         Ok(flags) => Ok(Chosen { ring: Some(flags), warning: None }),
         Err(refused) if choice == EngineChoice::IoUring => Err(refused),
-        Err(refused) => Ok(Chosen { ring: None, warning: Some(refused.reason) }),
+        Err(refused) => Ok(Chosen { ring: None, warning: Some(refused.to_string()) }),
     }
 }
 
@@ -95,6 +98,12 @@ const FLAGS: [RingFlags; 3] = [
     RingFlags { coop_taskrun: true, single_issuer: false },
     RingFlags { coop_taskrun: false, single_issuer: false },
 ];
+
+/// Names of the opcodes that the engine submits. The kernel has all of them, or the threads engine
+/// does everything.
+pub fn opcode_names() -> impl Iterator<Item = &'static str> {
+    OPCODES.iter().map(|&(_, name)| name)
+}
 
 /// What `uring.rs` submits.
 const OPCODES: [(u8, &str); 11] = [
@@ -147,12 +156,11 @@ fn check_opcodes(ring: &IoUring) -> Result<(), RingRefused> {
     if missing.is_empty() {
         return Ok(());
     }
-    let reason = format!(
-        "io_uring here lacks {}: the kernel is too old (5.15 or later has them). Update it, or \
-         choose --engine threads to silence this",
-        missing.join(", ")
-    );
-    Err(RingRefused { reason })
+    Err(RingRefused {
+        what: format!("io_uring here lacks {}: the kernel is too old", missing.join(", ")),
+        remedy: "use a kernel of 5.15 or later, or choose --engine threads to silence this"
+            .to_owned(),
+    })
 }
 
 /// The sentence for an errno of `io_uring_setup`.
@@ -187,10 +195,10 @@ fn explain(error: &io::Error) -> RingRefused {
         }
         _ => ("error", "the kernel refused a ring", "see the errno, or choose --engine threads"),
     };
-    let reason = format!(
-        "io_uring does not work here: {name} ({error}). Likely cause: {cause}. Remedy: {remedy}"
-    );
-    RingRefused { reason }
+    RingRefused {
+        what: format!("io_uring does not work here: {name} ({error}). Likely cause: {cause}"),
+        remedy: remedy.to_owned(),
+    }
 }
 
 #[cfg(test)]

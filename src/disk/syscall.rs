@@ -3,6 +3,7 @@
 //!
 //! Blocking, stateless, no knowledge of threads or rings. Every call retries `EINTR`.
 
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -30,13 +31,9 @@ pub(super) fn create_dir(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The names in a directory. A name that is not UTF-8 is none of ours and left out.
-pub(super) fn list_dir(path: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(path)? {
-        names.extend(entry?.file_name().into_string());
-    }
-    Ok(names)
+/// The names in a directory, whoever put them there.
+pub(super) fn list_dir(path: &Path) -> io::Result<Vec<OsString>> {
+    fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
 /// A file without a name on the filesystem of `staging`.
@@ -54,13 +51,17 @@ pub(super) fn lacks_unnamed(error: &io::Error) -> bool {
 
 /// A file with a fresh [temporary name](TEMPORARY_PREFIX) in `staging`.
 pub(super) fn open_temporary(staging: &Path) -> io::Result<(OwnedFd, PathBuf)> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
-    let name = format!("{TEMPORARY_PREFIX}{:016x}", u64::from_le_bytes(random));
-    let path = staging.join(name);
+    let path = temporary_path(staging)?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(FILE_MODE);
     Ok((options.open(&path)?.into(), path))
+}
+
+/// A fresh [temporary name](TEMPORARY_PREFIX) in `staging`.
+pub(super) fn temporary_path(staging: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(staging.join(format!("{TEMPORARY_PREFIX}{:016x}", u64::from_le_bytes(random))))
 }
 
 /// Opens for reading. A pipe does not wait for its writer: see [`open_beneath`].

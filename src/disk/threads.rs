@@ -12,6 +12,7 @@
 //! A runtime torn down between 2 and 4 drops the task: the lease is leaked, the job ends unheard,
 //! and the threads leave when the queue is empty and the disk is gone.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -110,7 +111,7 @@ impl Disk for ThreadsDisk {
         self.operate(&self.metadata, "make directory", move || syscall::create_dir(&path))
     }
 
-    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<String>>> {
+    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<OsString>>> {
         let path = path.to_owned();
         self.operate(&self.metadata, "list directory", move || syscall::list_dir(&path))
     }

@@ -14,7 +14,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs;
 use std::io;
 use std::marker::PhantomData;
@@ -251,7 +251,7 @@ impl Disk for UringDisk {
         self.blocking("create directory", move || syscall::create_dir(&path))
     }
 
-    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<String>>> {
+    fn list_dir(&self, path: &Path) -> Op<DiskResult<Vec<OsString>>> {
         let path = path.to_owned();
         self.blocking("list directory", move || syscall::list_dir(&path))
     }

@@ -56,6 +56,11 @@ impl Entry {
         self.status = Some(status);
     }
 
+    /// The answer was cut off, because what is stored is damaged.
+    pub(super) fn met_damage(&self) {
+        self.metrics.damaged_reads.increment();
+    }
+
     /// Bytes of the answer were handed to the connection.
     pub(super) fn sent(&mut self, size_bytes: usize) {
         self.sent_bytes += size_bytes as u64;

@@ -10,7 +10,7 @@ use hyper::body::{Frame as HttpFrame, SizeHint};
 
 use super::file_answer::FileSource;
 use crate::base::limits::MANIFEST_HASHES_PER_FRAME;
-use crate::store::{Frame, Reader, Stored};
+use crate::store::{Frame, Reader, StoreError, StoreErrorKind, Stored};
 use crate::wire::{ManifestText, RangedParts};
 
 /// A response body.
@@ -93,7 +93,7 @@ impl hyper::body::Body for Body {
         let size_bytes = data.remaining() as u64;
         if size_bytes == 0 || size_bytes > self.left_bytes {
             let message = format!("{} bytes missing, {size_bytes} given", self.left_bytes);
-            return Poll::Ready(Some(Err(BodyError(message))));
+            return Poll::Ready(Some(Err(BodyError { message, is_damage: false })));
         }
         self.left_bytes -= size_bytes;
         Poll::Ready(Some(Ok(HttpFrame::data(data))))
@@ -158,7 +158,7 @@ fn poll_reader(
     reader: &mut Reader,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Option<Frame>, BodyError>> {
-    reader.poll_next(cx).map(|next| next.transpose().map_err(|error| BodyError(error.to_string())))
+    reader.poll_next(cx).map(|next| next.transpose().map_err(BodyError::from))
 }
 
 /// Bytes of a response: a text, or a piece of a file that still sits in the disk's buffer.
@@ -198,11 +198,28 @@ impl Buf for Data {
 
 /// Why a body ended early.
 #[derive(Debug)]
-pub(super) struct BodyError(String);
+pub(super) struct BodyError {
+    message: String,
+    is_damage: bool,
+}
+
+impl BodyError {
+    /// Whether the stored object is to blame.
+    pub(super) fn is_damage(&self) -> bool {
+        self.is_damage
+    }
+}
+
+impl From<StoreError> for BodyError {
+    fn from(error: StoreError) -> BodyError {
+        let is_damage = error.kind() == StoreErrorKind::Damaged;
+        BodyError { message: error.to_string(), is_damage }
+    }
+}
 
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the response was cut off: {}", self.0)
+        write!(f, "the response was cut off: {}", self.message)
     }
 }
 

@@ -167,6 +167,9 @@ impl hyper::body::Body for Logged {
                 self.running.entry.sent(size_bytes);
             }
             Some(Err(error)) => {
+                if error.is_damage() {
+                    self.running.entry.met_damage();
+                }
                 let missing_bytes = self.body.left_bytes();
                 tracing::error!(path = self.running.entry.path(), missing_bytes, %error);
             }

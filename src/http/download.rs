@@ -13,7 +13,7 @@ use super::form;
 use super::request_body::RequestBody;
 use crate::base::limits::{DOCUMENT_SIZE_MAX, FILE_ID_SIZE_MAX};
 use crate::id::OpenedId;
-use crate::store::Stored;
+use crate::store::{StoreErrorKind, Stored};
 use crate::wire::{
     DownloadRequest, EntityTag, MediaType, Validators, attachment, decode_percent, digest_member,
     form_value, wanted_algorithm,
@@ -78,7 +78,11 @@ async fn answer(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, HttpError> {
-    let stored = face.store.open(opened.object).await?;
+    let stored = face.store.open(opened.object).await.inspect_err(|error| {
+        if error.kind() == StoreErrorKind::Damaged {
+            face.worker_metrics.damaged_reads.increment();
+        }
+    })?;
     face.worker_metrics.downloads.increment();
     let mut response = describe(stored.clone(), &opened.name).respond(method, headers)?;
     // A 304 describes no representation: nothing is computed for it.

@@ -9,6 +9,7 @@ mod preallocation;
 #[cfg(test)]
 mod strategies;
 mod tail;
+mod throttle;
 
 pub use chunk::{Chunk, Chunks, Geometry};
 pub use cursor::{Cursor, Spill};
@@ -16,3 +17,4 @@ pub use error::PlanError;
 pub use parts::parts;
 pub use preallocation::Preallocation;
 pub use tail::Tail;
+pub use throttle::Throttle;

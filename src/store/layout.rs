@@ -38,6 +38,11 @@ impl Layout {
         self.staging.join("probe")
     }
 
+    /// What holds the directories of objects.
+    pub fn objects(&self) -> &Path {
+        &self.objects
+    }
+
     /// Where files wait for their names.
     pub fn staging(&self) -> &Path {
         &self.staging
@@ -65,7 +70,7 @@ impl Layout {
         let present = disk.list_dir(&self.objects).await?;
         let mut made = false;
         for prefix in 0..=u8::MAX {
-            if !present.contains(&format!("{prefix:02x}")) {
+            if !present.contains(&format!("{prefix:02x}").into()) {
                 disk.create_dir(&self.directory(prefix)).await?;
                 made = true;
             }

@@ -1,6 +1,7 @@
 //! Objects: write, seal, publish, read, delete, recover. Floor 3. Knows the disk trait and nothing
 //! of HTTP.
 
+mod block_check;
 mod cache;
 mod caretaker;
 mod digest_memory;
@@ -18,6 +19,8 @@ mod seal;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod verified;
+mod verify;
 mod volume;
 
 pub use cache::HotCache;
@@ -31,4 +34,5 @@ pub use reader::{Frame, Reader};
 pub use receiving::{NewObject, Receiving, Sealed};
 pub use seal::{Seal, SealError};
 pub use stored::{PublicFile, Stored};
+pub use verify::{BlockFault, Damage, Damaged, Finding, Progress, VerifyOptions, verify};
 pub use volume::{Store, StoreOptions};

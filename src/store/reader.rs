@@ -20,6 +20,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesOrdered, Stream};
 
 use super::error::{StoreError, StoreErrorKind, StoreResult};
+use super::verified::VerifiedReader;
 use crate::base::limits::{FRAME_BYTES_OUTSTANDING_MAX, HEAP_READ_SIZE, READS_AHEAD_MAX};
 use crate::disk::{Disk, File, Lease, Pool, Transfer, read_full};
 use crate::id::ObjectNumber;
@@ -31,6 +32,7 @@ pub struct Reader(Source);
 enum Source {
     Memory(Option<Bytes>),
     File(Box<FileReader>),
+    Verified(Box<VerifiedReader>),
 }
 
 struct FileReader {
@@ -63,7 +65,7 @@ pub struct Frame(Storage);
 
 enum Storage {
     Memory(Bytes),
-    Lease { lease: Lease, start: usize, end: usize, _held: Held },
+    Lease { lease: Lease, start: usize, end: usize, _held: Option<Held> },
 }
 
 /// Counts one frame's buffer in its reader's window.
@@ -76,6 +78,11 @@ impl Reader {
     /// Over bytes in memory.
     pub(super) fn from_memory(data: Bytes) -> Reader {
         Reader(Source::Memory((!data.is_empty()).then_some(data)))
+    }
+
+    /// Over a reader whose blocks are checked.
+    pub(super) fn verified(reader: VerifiedReader) -> Reader {
+        Reader(Source::Verified(Box::new(reader)))
     }
 
     /// Over `range` of a file, an object's or a public one.
@@ -105,6 +112,7 @@ impl Reader {
                 Poll::Ready(data.take().map(|data| Ok(Frame(Storage::Memory(data)))))
             }
             Source::File(file) => file.poll_next(cx),
+            Source::Verified(verified) => verified.poll_next(cx),
         }
     }
 }
@@ -150,7 +158,7 @@ impl FileReader {
 
     fn frame(&self, Filled { lease, size }: Filled) -> Frame {
         let held = Held::new(Rc::clone(&self.window), lease.len());
-        Frame(Storage::Lease { lease, start: 0, end: size, _held: held })
+        Frame(Storage::Lease { lease, start: 0, end: size, _held: Some(held) })
     }
 
     /// Submits the next read if there is something to read and a buffer for it.
@@ -194,6 +202,27 @@ impl FileReader {
 
 fn too_short(end: u64) -> StoreError {
     StoreError::new(StoreErrorKind::Damaged, format!("the file ends before byte {end}"))
+}
+
+impl Frame {
+    /// Keeps the first `size` bytes.
+    pub(super) fn truncate(&mut self, size: usize) {
+        match &mut self.0 {
+            Storage::Memory(data) => data.truncate(size),
+            Storage::Lease { start, end, .. } => *end = (*end).min(*start + size),
+        }
+    }
+
+    /// No longer counted in its reader's window: whoever keeps a frame while the reader goes on
+    /// would otherwise stop it.
+    pub(super) fn off_the_window(self) -> Frame {
+        match self.0 {
+            Storage::Lease { lease, start, end, .. } => {
+                Frame(Storage::Lease { lease, start, end, _held: None })
+            }
+            memory @ Storage::Memory(_) => Frame(memory),
+        }
+    }
 }
 
 impl Held {

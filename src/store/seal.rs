@@ -4,12 +4,14 @@
 //! integers are little-endian. A file is `data | zeros to 4096 | seal`, and the seal ends with a
 //! tail of fixed size that says how long the seal is, so a reader starts from the end of the file.
 
+use std::ops::Range;
 use std::time::SystemTime;
 
 use super::hash::ObjectHash;
 use crate::base::clock;
 use crate::base::limits::{
-    BLOCK_SIZE, CONTENT_TYPE_SIZE_MAX, HASH_BLOCKS_MAX, NAME_SIZE_MAX, OBJECT_SIZE_MAX,
+    BLOCK_SIZE, CONTENT_TYPE_SIZE_MAX, HASH_BLOCK_SIZE_MIN, HASH_BLOCKS_MAX, NAME_SIZE_MAX,
+    OBJECT_SIZE_MAX,
 };
 
 const MAGIC: [u8; 8] = *b"ringseal";
@@ -89,6 +91,22 @@ impl Seal {
         }
     }
 
+    /// Hash blocks of the data; an object without data has one, which is empty.
+    pub fn block_count(&self) -> u64 {
+        self.size_bytes.div_ceil(self.block_size_bytes).max(1)
+    }
+
+    /// The hash block that byte `offset` of the data lies in.
+    pub fn block_at(&self, offset: u64) -> u64 {
+        offset / self.block_size_bytes
+    }
+
+    /// Where a hash block lies in the data; the last one may be shorter than the others.
+    pub fn block_range(&self, index: u64) -> Range<u64> {
+        let border = |index: u64| index.saturating_mul(self.block_size_bytes).min(self.size_bytes);
+        border(index)..border(index.saturating_add(1))
+    }
+
     /// The seal as it lies on disk: a multiple of a block.
     pub fn encode(&self) -> Vec<u8> {
         assert!(self.name.len() <= NAME_SIZE_MAX, "names are cut before they come here");
@@ -140,7 +158,7 @@ impl Seal {
         let content_type_size = fields.u32()? as usize;
         let name_size = fields.u32()? as usize;
         let blake3 = fields.array::<32>()?;
-        if !block_size_bytes.is_power_of_two() {
+        if !block_size_bytes.is_power_of_two() || block_size_bytes < HASH_BLOCK_SIZE_MIN {
             return Err(damaged("hash block size"));
         }
         let blocks = size_bytes.div_ceil(block_size_bytes);
@@ -304,6 +322,26 @@ mod tests {
         let bytes = seal.encode();
         assert_eq!(bytes.len(), SEAL_SIZE_MAX);
         assert_eq!(Seal::decode(&bytes), Ok(seal));
+    }
+
+    #[test]
+    fn a_hash_block_smaller_than_any_we_make_is_damage() {
+        let mut seal = hello();
+        seal.block_size_bytes = 512;
+        assert_eq!(Seal::decode(&seal.encode()), Err(damaged("hash block size")));
+    }
+
+    #[test]
+    fn blocks_cover_the_data_once() {
+        let mut seal = hello();
+        assert_eq!((seal.block_count(), seal.block_range(0)), (1, 0..5));
+        seal.size_bytes = 0;
+        assert_eq!((seal.block_count(), seal.block_range(0)), (1, 0..0));
+        seal.size_bytes = (2 << 20) + 1;
+        assert_eq!(seal.block_count(), 3);
+        assert_eq!(seal.block_range(1), 1 << 20..2 << 20);
+        assert_eq!(seal.block_range(2), 2 << 20..(2 << 20) + 1);
+        assert_eq!((seal.block_at((1 << 20) - 1), seal.block_at(1 << 20)), (0, 1));
     }
 
     #[test]

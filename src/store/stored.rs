@@ -7,10 +7,12 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use super::block_check::BlockCheck;
 use super::cache::{Hot, Ticket};
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::reader::Reader;
 use super::seal::{Seal, TAIL_SIZE, Tail};
+use super::verified::VerifiedReader;
 use super::volume::Store;
 use crate::base::limits::{CACHE_OBJECT_SIZE_MAX, OPEN_READ_SIZE};
 use crate::disk::{Disk, File, Lease, Pool, Stat, read_full};
@@ -29,7 +31,7 @@ pub(super) enum Data {
     /// All of it, of a small object.
     Memory(Bytes),
     /// From offset 0 on.
-    File { disk: Rc<dyn Disk>, file: File, object: ObjectNumber },
+    File { disk: Rc<dyn Disk>, file: File, object: ObjectNumber, is_verified: bool },
 }
 
 /// A file below the public directory, open for reading.
@@ -62,29 +64,21 @@ impl Stored {
         let disk = store.disk();
         let file = disk.open(&store.layout().object(object)).await?;
         let size = disk.stat(&file).await?.size;
-        let end = read_end(&*disk, &file, size, OPEN_READ_SIZE).await?;
-        let tail = end.last_chunk::<TAIL_SIZE>().ok_or_else(|| cut(size))?;
-        let tail = Tail::decode(tail, size)?;
-        let longer;
-        let seal = if let Some(start) = end.len().checked_sub(tail.seal_size) {
-            &end[start..]
-        } else {
-            longer = read_end(&*disk, &file, size, tail.seal_size).await?;
-            &longer[..]
-        };
-        let seal = Arc::new(Seal::decode(seal)?);
-        if seal.size_bytes != tail.data_size {
-            return Err(StoreError::new(StoreErrorKind::Damaged, "seal and tail disagree"));
-        }
+        let (seal, end) = read_sealed_end(&*disk, &file, size, OPEN_READ_SIZE).await?;
+        let seal = Arc::new(seal);
         let whole = end.len() as u64 == size;
         if whole && seal.size_bytes <= CACHE_OBJECT_SIZE_MAX as u64 {
             let data_size = usize::try_from(seal.size_bytes).unwrap_or(usize::MAX);
             let data = Bytes::copy_from_slice(&end[..data_size]);
+            if store.verifies_reads() {
+                check_whole(object, &seal, &data)?;
+            }
             let hot = Hot { seal: Arc::clone(&seal), data: data.clone() };
             store.cache().offer(object, ticket, hot);
             return Ok(Stored { seal, data: Data::Memory(data) });
         }
-        Ok(Stored { seal, data: Data::File { disk, file, object } })
+        let is_verified = store.verifies_reads();
+        Ok(Stored { seal, data: Data::File { disk, file, object, is_verified } })
     }
 
     /// What the object says of itself.
@@ -109,8 +103,14 @@ impl Stored {
                 let end = usize::try_from(range.end).unwrap_or(usize::MAX);
                 Reader::from_memory(data.slice(start..end))
             }
-            Data::File { disk, file, object } => {
-                Reader::from_file(Rc::clone(disk), file.clone(), Some(*object), range)
+            &Data::File { ref disk, ref file, object, is_verified } => {
+                let read =
+                    |range| Reader::from_file(Rc::clone(disk), file.clone(), Some(object), range);
+                if !is_verified {
+                    return read(range);
+                }
+                let seal = Arc::clone(&self.seal);
+                Reader::verified(VerifiedReader::new(object, seal, range, read))
             }
         }
     }
@@ -141,8 +141,44 @@ impl PublicFile {
     }
 }
 
+/// Checks an object that was read whole, before it goes into the cache: from there it is handed
+/// out without another look.
+fn check_whole(object: ObjectNumber, seal: &Arc<Seal>, data: &[u8]) -> StoreResult<()> {
+    let mut check = BlockCheck::new(Arc::clone(seal), 0);
+    check.update(data);
+    if check.is_intact() { Ok(()) } else { Err(check.damage(object)) }
+}
+
+/// The seal of an open file of `size` bytes, and what came with it: the last `read_size` bytes of
+/// the file, or all of a smaller one.
+///
+/// # Errors
+/// `Damaged` when there is no seal, or what the disk says.
+pub(super) async fn read_sealed_end(
+    disk: &dyn Disk,
+    file: &File,
+    size: u64,
+    read_size: usize,
+) -> StoreResult<(Seal, End)> {
+    let end = read_end(disk, file, size, read_size).await?;
+    let tail = end.last_chunk::<TAIL_SIZE>().ok_or_else(|| cut(size))?;
+    let tail = Tail::decode(tail, size)?;
+    let longer;
+    let seal = if let Some(start) = end.len().checked_sub(tail.seal_size) {
+        &end[start..]
+    } else {
+        longer = read_end(disk, file, size, tail.seal_size).await?;
+        &longer[..]
+    };
+    let seal = Seal::decode(seal)?;
+    if seal.size_bytes != tail.data_size {
+        return Err(StoreError::new(StoreErrorKind::Damaged, "seal and tail disagree"));
+    }
+    Ok((seal, end))
+}
+
 /// The last bytes of a file, in a buffer.
-struct End {
+pub(super) struct End {
     lease: Lease,
     size: usize,
 }

@@ -19,6 +19,8 @@ use crate::id::ObjectNumber;
 
 mod failures;
 mod sweeps;
+mod verified;
+mod verify;
 
 const CHUNK: usize = 16 << 10;
 const ROOT: &str = "/root";
@@ -41,8 +43,16 @@ fn volume() -> Arc<VolumeState> {
 }
 
 fn store_over(disk: Rc<dyn Disk>) -> Store {
-    let options = StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 0 };
+    store_with(disk, false)
+}
+
+fn store_with(disk: Rc<dyn Disk>, verify_reads: bool) -> Store {
+    let options = StoreOptions { verify_reads, ..options(0) };
     Store::new(disk, Arc::new(HotCache::new(1 << 20)), volume(), &options)
+}
+
+fn options(min_free: u64) -> StoreOptions {
+    StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free, verify_reads: false }
 }
 
 async fn prepared() -> Rc<MemoryDisk> {
@@ -102,6 +112,7 @@ async fn objects(disk: &Rc<MemoryDisk>) -> Acknowledged {
     let mut found = BTreeMap::new();
     for prefix in 0..=u8::MAX {
         for name in disk.list_dir(&layout.directory(prefix)).await.unwrap() {
+            let name = name.into_string().unwrap();
             let number: ObjectNumber = name.parse().unwrap();
             let stored = store.open(number).await.unwrap();
             let data = read_all(&stored).await.unwrap();
@@ -292,9 +303,7 @@ fn an_upload_without_room_is_refused_before_its_first_byte() {
     run(async {
         let disk = Rc::new(MemoryDisk::new(slab(), 4).with_capacity(1 << 20));
         Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
-        let options =
-            StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 512 << 10 };
-        let store = Store::new(disk, Arc::new(HotCache::new(0)), volume(), &options);
+        let store = Store::new(disk, Arc::new(HotCache::new(0)), volume(), &options(512 << 10));
         let refused = store.create(new_object(Some(600 << 10))).await.err().unwrap();
         assert_eq!(refused.kind(), StoreErrorKind::Full);
         assert!(store.create(new_object(Some(100 << 10))).await.is_ok());

@@ -23,6 +23,8 @@ pub struct StoreOptions {
     pub durability: Durability,
     /// Bytes of the volume that uploads leave free.
     pub min_free: u64,
+    /// Whether each download is checked against the seal as it is read.
+    pub verify_reads: bool,
 }
 
 /// One worker's store. Cloning it is cheap.
@@ -34,6 +36,7 @@ struct Inner {
     publisher: Publisher,
     cache: Arc<HotCache>,
     durability: Durability,
+    verify_reads: bool,
 }
 
 impl Store {
@@ -47,9 +50,10 @@ impl Store {
     ) -> Store {
         let layout = Layout::new(&options.root);
         let durability = options.durability;
+        let verify_reads = options.verify_reads;
         let caretaker = Rc::new(Caretaker::new(disk, layout, volume, options.min_free));
         let publisher = Publisher::new(Rc::clone(&caretaker), durability);
-        Store(Rc::new(Inner { caretaker, publisher, cache, durability }))
+        Store(Rc::new(Inner { caretaker, publisher, cache, durability, verify_reads }))
     }
 
     /// Whether an upload may begin: the volume works, and has room for what is claimed beside the
@@ -167,6 +171,10 @@ impl Store {
 
     pub(super) fn durability(&self) -> Durability {
         self.0.durability
+    }
+
+    pub(super) fn verifies_reads(&self) -> bool {
+        self.0.verify_reads
     }
 
     pub(super) fn cache(&self) -> &HotCache {

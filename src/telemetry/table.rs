@@ -115,6 +115,8 @@ declare! {
         "Data of published uploads, hashed and written.";
     deletions: Counter, "ringhold_deletions_total", "", "files",
         "Files deleted.";
+    damaged_reads: Counter, "ringhold_damaged_reads_total", "", "downloads",
+        "Downloads refused or cut off because the stored object is damaged.";
     leases_upload: Gauge, "ringhold_leases_in_use", "pool=\"upload\"", "buffers",
         "Buffers of the slab that are held by an upload, a transfer or a response.";
     leases_download: Gauge, "ringhold_leases_in_use", "pool=\"download\"", "buffers",

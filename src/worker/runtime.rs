@@ -6,6 +6,7 @@ use std::io;
 
 use tokio::task::LocalSet;
 
+use crate::base::limits::{METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
 use crate::disk::RingFlags;
 
 /// Which runtime the workers run on.
@@ -22,6 +23,27 @@ pub enum RuntimeKind {
     },
     /// tokio alone.
     Plain,
+}
+
+impl RuntimeKind {
+    /// What a disk of `queue_depth` transfers needs. A ring has an entry for everything its disk
+    /// may have in flight, and room for twice as many completions, so neither queue can overflow.
+    pub fn for_disk(ring: Option<RingFlags>, queue_depth: usize) -> RuntimeKind {
+        let Some(flags) = ring else { return RuntimeKind::Plain };
+        let in_flight = queue_depth + SYNCS_IN_FLIGHT_MAX + METADATA_IN_FLIGHT_MAX;
+        // QUEUE_DEPTH_MAX keeps this far below what the kernel allows (32,768).
+        let entries = u32::try_from(in_flight.next_power_of_two()).unwrap_or(u32::MAX);
+        RuntimeKind::Ring { entries, completions: 2 * entries, flags }
+    }
+}
+
+/// Runs `work` on a runtime of its own on the calling thread, to its end: for commands that need a
+/// disk and no daemon.
+///
+/// # Errors
+/// When the runtime cannot be made.
+pub fn run_alone<F: Future>(kind: RuntimeKind, work: F) -> io::Result<F::Output> {
+    Ok(Runtime::new(kind)?.block_on(work))
 }
 
 /// The runtime of the calling thread. Made, used and dropped on that thread: a ring with a single

@@ -59,6 +59,16 @@ impl Signals {
     }
 }
 
+/// Resolves with the name of the first SIGTERM or SIGINT, caught from the first poll on.
+///
+/// # Errors
+/// When the process may not catch signals.
+pub async fn interrupted() -> io::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(next(&mut terminate, &mut interrupt).await)
+}
+
 async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
     tokio::select! {
         _ = terminate.recv() => "SIGTERM",

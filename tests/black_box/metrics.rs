@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ringhold::telemetry::{Kind, PROCESS_TABLE, Spec, TABLE};
 
-use crate::harness::{Client, Daemon, Engine, Setup, engines, payload};
+use crate::harness::{Client, Daemon, Engine, Setup, engines, flip, objects, payload};
 
 /// How long a metric may take to show what happens all the time.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -29,7 +29,8 @@ fn every_metric_moves_and_every_gauge_comes_back() {
     assert_eq!(full.request("PUT", "/files/a", &[], b"hello").status, 507);
     look(&full, &mut unmoved);
 
-    let daemon = Setup::new().workers(2).start();
+    let daemon = Setup::new().workers(2).allow("damaged seal").start();
+    read_damage(&daemon);
     let large = daemon.connect().put("large", &payload(1, LARGE_SIZE)).target();
     assert_eq!(daemon.request("GET", &large, &[("If-None-Match", "*")], b"").status, 304);
     assert_eq!(daemon.get("/files/unknown").status, 404);
@@ -89,6 +90,14 @@ fn break_an_upload_off(daemon: &Daemon) {
     let mut client = daemon.connect();
     client.head("PUT", "/files/broken", &[("Content-Length", "100")]).unwrap();
     client.send(b"not a hundred bytes").unwrap();
+}
+
+/// The seal of a small object is broken before anybody reads it.
+fn read_damage(daemon: &Daemon) {
+    let target = daemon.connect().put("damaged", b"hello").target();
+    let [path] = <[_; 1]>::try_from(objects(daemon.root())).unwrap();
+    flip(&path, 5000);
+    assert_eq!(daemon.get(&target).status, 500);
 }
 
 fn upload_until(is_over: &AtomicBool, mut client: Client) {

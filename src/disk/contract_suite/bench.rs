@@ -131,7 +131,7 @@ impl Bench {
     pub(super) async fn names(&self) -> Vec<String> {
         let mut names = self.disk.list_dir(&self.root).await.unwrap();
         names.sort();
-        names
+        names.into_iter().map(|name| name.into_string().unwrap()).collect()
     }
 
     /// Drains the disk: nothing is in flight, no buffer is lost, no file is left open.

@@ -42,7 +42,12 @@ impl Bench {
         let options = SlabOptions { chunk_size: 16 << 10, chunk_count: 4, read_count: 4 };
         let disk = Rc::new(MemoryDisk::new(Slab::new(options).unwrap(), 4));
         Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
-        let options = StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 0 };
+        let options = StoreOptions {
+            root: ROOT.into(),
+            durability: Durability::Full,
+            min_free: 0,
+            verify_reads: false,
+        };
         let volume = Arc::new(VolumeState::default());
         let cache = Arc::new(HotCache::new(1 << 20));
         let store = Store::new(Rc::clone(&disk) as _, cache, volume, &options);

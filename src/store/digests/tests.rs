@@ -29,7 +29,12 @@ impl Bench {
         let options = SlabOptions { chunk_size: 16 << 10, chunk_count: 3, read_count: 5 };
         let disk = Rc::new(MemoryDisk::new(Slab::new(options).unwrap(), 4));
         Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
-        let options = StoreOptions { root: ROOT.into(), durability: Durability::None, min_free: 0 };
+        let options = StoreOptions {
+            root: ROOT.into(),
+            durability: Durability::None,
+            min_free: 0,
+            verify_reads: false,
+        };
         let metrics = Metrics::new(1);
         let volume = Arc::new(VolumeState::default());
         let cache = Arc::new(HotCache::new(0));

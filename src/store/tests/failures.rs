@@ -159,7 +159,7 @@ fn workers_share_what_is_known_of_the_volume() {
         let fault = FaultPlan::fail_from(1, Fault::Errno(libc::EROFS));
         let sick = Rc::new(FaultyDisk::new(Rc::clone(&memory) as Rc<dyn Disk>, fault));
         let (volume, cache) = (volume(), Arc::new(HotCache::new(0)));
-        let options = StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 0 };
+        let options = options(0);
         let one = Store::new(sick, Arc::clone(&cache), Arc::clone(&volume), &options);
         let other = Store::new(memory, cache, volume, &options);
         assert!(upload(&one).await.is_err());
@@ -171,9 +171,8 @@ fn workers_share_what_is_known_of_the_volume() {
 async fn small_disk(size: u64, min_free: u64) -> (Rc<MemoryDisk>, Store) {
     let disk = Rc::new(MemoryDisk::new(slab(), 4).with_capacity(size));
     Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
-    let options = StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free };
     let cache = Arc::new(HotCache::new(0));
-    let store = Store::new(Rc::clone(&disk) as Rc<dyn Disk>, cache, volume(), &options);
+    let store = Store::new(Rc::clone(&disk) as Rc<dyn Disk>, cache, volume(), &options(min_free));
     (disk, store)
 }
 

@@ -179,7 +179,7 @@ impl Client {
         body
     }
 
-    /// Hands out the body that follows `head`, until its end or that of the connection.
+    /// The body that follows `head`, piece by piece; an error when it is cut off.
     pub(crate) fn read_body(
         &mut self,
         head: &Response,

@@ -109,6 +109,12 @@ impl Setup {
         self
     }
 
+    /// Adds a flag that takes no value.
+    pub(crate) fn bare_flag(mut self, name: &str) -> Setup {
+        self.flags.push(name.to_owned());
+        self
+    }
+
     /// Picks the engine.
     pub(crate) fn engine(self, engine: Engine) -> Setup {
         self.flag("--engine", engine.name())

@@ -1,5 +1,7 @@
 //! What lies under a daemon's root, seen from outside.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,6 +28,14 @@ pub(crate) fn objects(root: &Path) -> Vec<PathBuf> {
 /// Leftovers of unfinished work below a root.
 pub(crate) fn staged(root: &Path) -> Vec<PathBuf> {
     names_below(&root.join("staging"))
+}
+
+/// Flips a bit of the byte at `offset`, as a failing disk does.
+pub(crate) fn flip(path: &Path, offset: u64) {
+    let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).unwrap();
+    file.write_all_at(&[byte[0] ^ 0x40], offset).unwrap();
 }
 
 /// Bytes that an ordinary user can still write on the filesystem of `path`.

@@ -12,7 +12,7 @@ mod volume;
 
 pub(crate) use client::{Client, Response, Uploaded, request};
 pub(crate) use daemon::{Daemon, Engine, Setup, engines, heavy, signal};
-pub(crate) use files::{free_bytes, names_below, objects, staged};
+pub(crate) use files::{flip, free_bytes, names_below, objects, staged};
 pub(crate) use form::Form;
 pub(crate) use page::fenced;
 pub(crate) use payload::{Payload, payload};
