@@ -43,7 +43,8 @@ enum Step {
 struct Upload {
     /// Bytes of each piece, and whether the sender pauses after it.
     pieces: Vec<(u16, bool)>,
-    claims: Option<u32>,
+    /// What the sender says before, KiB: far less than the disk has.
+    claims_kib: Option<u16>,
     seed: u8,
 }
 
@@ -118,7 +119,7 @@ async fn act(store: &Store, model: &mut Model, step: &Step) {
 impl Upload {
     async fn seal(&self, store: &Store) -> (Sealed, Vec<u8>) {
         let (name, content_type) = ("name".to_owned(), "text/plain".to_owned());
-        let size_bytes = self.claims.map(u64::from);
+        let size_bytes = self.claims_kib.map(|kib| u64::from(kib) << 10);
         let new = NewObject { name, content_type, size_bytes };
         let mut receiving = store.create(new).await.unwrap();
         let mut sent = Vec::new();
