@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::seal::SealError;
 use crate::disk::{DiskError, DiskErrorKind};
+use crate::id::ObjectNumber;
 use crate::plan::PlanError;
 
 /// What the caller can do about a failure.
@@ -40,6 +41,14 @@ impl StoreError {
     /// A failure of `kind`; `message` is for the log.
     pub fn new(kind: StoreErrorKind, message: impl Into<String>) -> StoreError {
         StoreError { kind, message: message.into() }
+    }
+
+    /// Names the object, if it is the object that is at fault: whoever reads the log has to find it.
+    pub(super) fn of_object(mut self, object: ObjectNumber) -> StoreError {
+        if self.kind == StoreErrorKind::Damaged {
+            self.message = format!("object {object} is damaged: {}", self.message);
+        }
+        self
     }
 
     /// What can be done about it.

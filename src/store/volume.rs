@@ -106,7 +106,10 @@ impl Store {
     pub async fn open(&self, object: ObjectNumber) -> StoreResult<Stored> {
         match self.0.cache.get(object) {
             Ok(hot) => Ok(Stored::from_hot(hot)),
-            Err(ticket) => Stored::open(self, object, &ticket).await,
+            Err(ticket) => {
+                let opened = Stored::open(self, object, &ticket).await;
+                opened.map_err(|error| error.of_object(object))
+            }
         }
     }
 
