@@ -5,6 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::base::units::{ByteSize, parse_duration};
@@ -66,7 +67,7 @@ pub struct ServeArguments {
     #[arg(long, value_name = "SIZE", env = "RINGHOLD_MIN_FREE", default_value = "256MiB")]
     pub min_free: ByteSize,
     /// Check every download against the stored hashes as it is read
-    #[arg(long, env = "RINGHOLD_VERIFY_READS")]
+    #[arg(long, env = "RINGHOLD_VERIFY_READS", value_parser = BoolishValueParser::new())]
     pub verify_reads: bool,
     /// How long running requests may go on after SIGTERM or SIGINT
     #[arg(long, value_name = "TIME", env = "RINGHOLD_GRACE", default_value = "30s",
@@ -86,7 +87,7 @@ pub struct VerifyArguments {
           value_parser = parse_rate)]
     pub rate: ByteSize,
     /// Tell each finding, and the summary, as a line of JSON
-    #[arg(long, env = "RINGHOLD_JSON")]
+    #[arg(long, env = "RINGHOLD_JSON", value_parser = BoolishValueParser::new())]
     pub json: bool,
     /// What reads from the disk
     #[arg(long, env = "RINGHOLD_ENGINE", default_value = "auto")]
@@ -101,7 +102,7 @@ pub struct DoctorArguments {
     #[command(flatten)]
     pub serve: ServeArguments,
     /// Tell each check as a line of JSON
-    #[arg(long, env = "RINGHOLD_JSON")]
+    #[arg(long, env = "RINGHOLD_JSON", value_parser = BoolishValueParser::new())]
     pub json: bool,
 }
 

@@ -11,7 +11,6 @@ use blake3::hazmat::HasherExt;
 
 use super::error::{StoreError, StoreErrorKind};
 use super::seal::Seal;
-use crate::id::ObjectNumber;
 
 /// A hash block on its way past.
 pub(super) struct BlockCheck {
@@ -80,13 +79,11 @@ impl BlockCheck {
         self.seal.block_hashes.get(index) == Some(&self.hasher.finalize_non_root())
     }
 
-    /// What is said of a block that is not intact, of which object.
-    pub(super) fn damage(&self, object: ObjectNumber) -> StoreError {
+    /// What is said of a block that is not intact.
+    pub(super) fn damage(&self) -> StoreError {
         let Range { start, end } = self.range();
         let (index, last) = (self.index, end.saturating_sub(1));
-        let message = format!(
-            "object {object} is damaged: block {index} (bytes {start}-{last}) does not match its hash"
-        );
+        let message = format!("block {index} (bytes {start}-{last}) does not match its hash");
         StoreError::new(StoreErrorKind::Damaged, message)
     }
 }

@@ -71,7 +71,7 @@ impl Stored {
             let data_size = usize::try_from(seal.size_bytes).unwrap_or(usize::MAX);
             let data = Bytes::copy_from_slice(&end[..data_size]);
             if store.verifies_reads() {
-                check_whole(object, &seal, &data)?;
+                check_whole(&seal, &data)?;
             }
             let hot = Hot { seal: Arc::clone(&seal), data: data.clone() };
             store.cache().offer(object, ticket, hot);
@@ -143,10 +143,10 @@ impl PublicFile {
 
 /// Checks an object that was read whole, before it goes into the cache: from there it is handed
 /// out without another look.
-fn check_whole(object: ObjectNumber, seal: &Arc<Seal>, data: &[u8]) -> StoreResult<()> {
+fn check_whole(seal: &Arc<Seal>, data: &[u8]) -> StoreResult<()> {
     let mut check = BlockCheck::new(Arc::clone(seal), 0);
     check.update(data);
-    if check.is_intact() { Ok(()) } else { Err(check.damage(object)) }
+    if check.is_intact() { Ok(()) } else { Err(check.damage()) }
 }
 
 /// The seal of an open file of `size` bytes, and what came with it: the last `read_size` bytes of

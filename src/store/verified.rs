@@ -65,17 +65,16 @@ impl VerifiedReader {
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<StoreResult<Frame>>> {
         // Ends: each turn takes a frame of the inner reader, which waits for the disk after a few.
         while !self.ended {
-            let frame = match ready!(self.inner.poll_next(cx)) {
-                Some(Ok(frame)) => frame,
-                Some(Err(error)) => return self.end(Some(Err(error))),
-                None => return self.end(None),
-            };
-            if let Some(given) = self.take(frame).transpose() {
-                return if given.is_err() {
-                    self.end(Some(given))
-                } else {
-                    Poll::Ready(Some(given))
-                };
+            let next = ready!(self.inner.poll_next(cx));
+            let taken = next.map(|frame| frame.and_then(|frame| self.take(frame)));
+            match taken {
+                Some(Ok(None)) => {}
+                Some(Ok(Some(frame))) => return Poll::Ready(Some(Ok(frame))),
+                Some(Err(error)) => {
+                    self.end();
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => self.end(),
             }
         }
         Poll::Ready(None)
@@ -95,7 +94,7 @@ impl VerifiedReader {
             return Ok(ready);
         }
         if !self.block.is_intact() {
-            return Err(self.block.damage(self.object));
+            return Err(self.block.damage().of(self.object));
         }
         if self.block.index() + 1 < self.seal.block_count() {
             self.block = BlockCheck::new(Arc::clone(&self.seal), self.block.index() + 1);
@@ -103,10 +102,9 @@ impl VerifiedReader {
         Ok(self.held.take().or(ready))
     }
 
-    fn end(&mut self, last: Option<StoreResult<Frame>>) -> Poll<Option<StoreResult<Frame>>> {
+    fn end(&mut self) {
         self.ended = true;
         self.held = None;
-        Poll::Ready(last)
     }
 }
 

@@ -119,10 +119,14 @@ fn without_the_flag_the_bytes_come_as_the_disk_gives_them() {
 }
 
 #[test]
-fn the_flag_has_its_environment_name() {
-    let setup = Setup::new().env("RINGHOLD_VERIFY_READS", "true").allow("does not match");
-    let daemon = setup.start();
-    let uploaded = daemon.connect().put("small", &payload(1, 5000));
-    flip(&objects(daemon.root())[0], 0);
-    daemon.get(&uploaded.target()).error(500);
+fn the_environment_switches_it_on_and_off() {
+    for (value, is_on) in [("1", true), ("true", true), ("no", false), ("0", false)] {
+        let setup = Setup::new().env("RINGHOLD_VERIFY_READS", value).allow("does not match");
+        let daemon = setup.start();
+        let uploaded = daemon.connect().put("small", &payload(1, 5000));
+        flip(&objects(daemon.root())[0], 0);
+        assert_eq!(daemon.get(&uploaded.target()).status == 500, is_on, "{value}");
+    }
+    let refusal = Setup::new().env("RINGHOLD_VERIFY_READS", "maybe").refusal().unwrap();
+    assert!(refusal.contains("--verify-reads"), "{refusal}");
 }
