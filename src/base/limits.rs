@@ -218,7 +218,7 @@ pub const BODY_RATE_GRACE_S: u64 = 30;
 /// Slowest average rate of a body over the time spent waiting for it, bytes per second. A tenth
 /// of GPRS; below it is no network, but somebody who holds connections.
 pub const BODY_RATE_MIN: u64 = 512;
-/// Waiting for a client after which an upload gives its buffer back, milliseconds. Longer than the
+/// Waiting for a sender after which an upload gives its buffer back, milliseconds. Longer than the
 /// pauses inside a fast transfer, shorter than a round trip around the world.
 pub const PARK_AFTER_MS: u64 = 20;
 /// Parts in one upload request.
@@ -252,9 +252,8 @@ pub const SECRET_FILE_SIZE_MAX: u64 = 4096;
 const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(SOCKET_READ_SIZE_SMALL < SOCKET_READ_SIZE_LARGE);
 const _: () = assert!(LARGE_READS_PER_WORKER_MAX <= LARGE_READS_MAX);
-const _: () = assert!(
-    IMPORT_ADDRESSES_MAX as u64 * IMPORT_CONNECT_TIMEOUT_S < IMPORT_ANSWER_TIMEOUT_S
-);
+const _: () =
+    assert!(IMPORT_ADDRESSES_MAX as u64 * IMPORT_CONNECT_TIMEOUT_S < IMPORT_ANSWER_TIMEOUT_S);
 const _: () = assert!(IMPORT_HEAD_SIZE_MAX < IMPORT_BUFFER_SIZE_MAX);
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);

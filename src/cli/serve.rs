@@ -21,6 +21,7 @@ use crate::config::{Environment, Secret, SecretOrigin, ServeArguments, ServeOpti
 use crate::disk::{self, Chosen, Disk, EngineReport, MeteredDisk, RootLock, Slab, SlabOptions};
 use crate::http::{Face, FaceParts};
 use crate::id::IdService;
+use crate::import::{Importer, SystemNetwork};
 use crate::store::{HotCache, Layout, Store};
 use crate::telemetry::Metrics;
 use crate::worker::{
@@ -33,6 +34,7 @@ struct House {
     chosen: Chosen,
     ids: Arc<IdService>,
     cache: Arc<HotCache>,
+    importer: Arc<Importer>,
     metrics: Arc<Metrics>,
     /// What the first worker's engine says of itself.
     report: OnceLock<EngineReport>,
@@ -57,7 +59,9 @@ pub fn serve(arguments: ServeArguments, environment: &Environment) -> Result<(),
     }
     let metrics = Metrics::new(options.worker_count);
     let cache = Arc::new(HotCache::new(CACHE_SIZE));
-    let house = Arc::new(House { options, chosen, ids, cache, metrics, report: OnceLock::new() });
+    let importer = Importer::new(options.import.clone(), Box::new(SystemNetwork::default()));
+    let report = OnceLock::new();
+    let house = Arc::new(House { options, chosen, ids, cache, importer, metrics, report });
     let pool = Pool::start(&house.pool_options(), &house.metrics, &House::factory(&house))
         .map_err(Failure::failed)?;
     house.announce(&pool);
@@ -130,6 +134,7 @@ impl House {
             options: options.http.clone(),
             store,
             ids: Arc::clone(&self.ids),
+            importer: Arc::clone(&self.importer),
             metrics: Arc::clone(&self.metrics),
             worker_metrics: self.metrics.worker(seat.worker_index),
             drain: seat.drain,

@@ -1,11 +1,12 @@
 //! The command line as it is written: each flag defined once, its environment name beside it.
 //! What the values mean is for the resolved options (`serve.rs`).
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 
 use crate::base::units::{ByteSize, parse_duration};
 
@@ -61,6 +62,10 @@ pub struct ServeArguments {
     /// Free space that uploads leave on the volume
     #[arg(long, value_name = "SIZE", env = "RINGHOLD_MIN_FREE", default_value = "256MiB")]
     pub min_free: ByteSize,
+    /// Network that POST /uploadFile may fetch from although it is not public, repeatable
+    #[arg(long, value_name = "CIDR", env = "RINGHOLD_IMPORT_ALLOW", value_delimiter = ',',
+          value_parser = parse_network)]
+    pub import_allow: Vec<IpNet>,
     /// How long running requests may go on after SIGTERM or SIGINT
     #[arg(long, value_name = "TIME", env = "RINGHOLD_GRACE", default_value = "30s",
           value_parser = parse_duration)]
@@ -105,6 +110,13 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
     addresses.next().ok_or_else(|| format!("the name has no address; {remedy}"))
 }
 
+/// A network, or one address.
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let parsed = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    parsed.map_err(|_| "write a network like 10.0.0.0/8 or fd00::/8, or an address".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -145,11 +157,21 @@ mod tests {
     }
 
     #[test]
+    fn networks_come_one_by_one_or_in_a_list() {
+        let line = ["ringhold", "serve", "--import-allow", "10.0.0.0/8, ::1", "--import-allow"];
+        let parsed = Arguments::try_parse_from([&line[..], &["192.0.2.1"]].concat()).unwrap();
+        let Command::Serve(arguments) = parsed.command;
+        let networks: Vec<_> = arguments.import_allow.iter().map(IpNet::to_string).collect();
+        assert_eq!(networks, ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]);
+    }
+
+    #[test]
     fn a_command_line_that_makes_no_sense_is_a_usage_error() {
         for wrong in [
             &["ringhold", "serve", "--grace", "30"][..],
             &["ringhold", "serve", "--chunk-size", "big"],
             &["ringhold", "serve", "--engine", "steam"],
+            &["ringhold", "serve", "--import-allow", "localhost"],
             &["ringhold", "serve", "extra"],
             &["ringhold", "sever"],
         ] {

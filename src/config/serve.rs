@@ -13,6 +13,7 @@ use crate::base::limits::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, QUEUE_DEPTH_MAX, WORKE
 use crate::base::units::ByteSize;
 use crate::disk::EngineChoice;
 use crate::http::HttpOptions;
+use crate::import::ImportOptions;
 use crate::store::{Durability, StoreOptions};
 
 /// The resolved options of `serve`.
@@ -32,6 +33,8 @@ pub struct ServeOptions {
     pub chunk_size: usize,
     /// The store's part.
     pub store: StoreOptions,
+    /// The imports' part.
+    pub import: ImportOptions,
     /// The face's part.
     pub http: HttpOptions,
 }
@@ -56,6 +59,7 @@ impl ServeOptions {
                 durability: durability(arguments.durability),
                 min_free: arguments.min_free.0,
             },
+            import: ImportOptions { allow: arguments.import_allow },
             http: HttpOptions {
                 max_upload_size_bytes: arguments.max_upload_size.map(|size| size.0),
                 public: public(arguments.public)?,

@@ -10,6 +10,7 @@ mod face;
 mod file_answer;
 mod form;
 mod health;
+mod import;
 mod linger;
 mod manifest;
 mod multipart;

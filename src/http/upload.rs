@@ -19,27 +19,29 @@ use super::body::Body;
 use super::error::HttpError;
 use super::face::FaceParts;
 use super::form;
+use super::import;
 use super::multipart::Forms;
 use super::request_body::RequestBody;
+use super::watch::Watch;
 use crate::base::limits::{DOCUMENT_SIZE_MAX, PARK_AFTER_MS};
 use crate::store::{NewObject, Published, Receiving, Sealed};
 use crate::wire::{
-    ImportRequest, MediaType, UploadAnswer, UploadsAnswer, choose_content_type, decode_percent,
-    safe_file_name,
+    MediaType, UploadAnswer, UploadsAnswer, choose_content_type, decode_percent, safe_file_name,
 };
 
 /// What `/uploadFile` takes.
-const ACCEPTED: &str = "multipart/form-data with a file, or PUT the bytes to /files/<name>";
+pub(super) const ACCEPTED: &str = "multipart/form-data with a file, JSON {\"file\": \"<url>\"}, or PUT the bytes to /files/<name>";
 
 /// A part that is whole and has no name yet.
-struct Part {
-    name: String,
-    sealed: Sealed,
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) sealed: Sealed,
 }
 
 /// `POST /uploadFile`.
 pub(super) async fn form(
     face: &FaceParts,
+    watch: &Watch,
     request: Request<RequestBody>,
 ) -> Result<Response<Body>, HttpError> {
     let (head, mut body) = request.into_parts();
@@ -54,7 +56,10 @@ pub(super) async fn form(
         }
         // Clients of the older system send no type; the body begins with its boundary line.
         None if given.is_none() => receive_form(face, &head, Forms::new(body, None)).await,
-        Some("application/json") => Err(import(&body.collect(DOCUMENT_SIZE_MAX).await?)),
+        Some("application/json") => {
+            let document = body.collect(DOCUMENT_SIZE_MAX).await?;
+            import::from_url(face, watch, &head, &document).await
+        }
         Some(_) | None => Err(HttpError::unsupported_type(ACCEPTED)),
     }
 }
@@ -120,13 +125,20 @@ async fn receive_part(face: &FaceParts, mut field: Field<'static>) -> Result<Par
     Ok(Part { name, sealed })
 }
 
-fn new_object(name: &str, content_type: Option<&str>, size_bytes: Option<u64>) -> NewObject {
+pub(super) fn new_object(
+    name: &str,
+    content_type: Option<&str>,
+    size_bytes: Option<u64>,
+) -> NewObject {
     let content_type = choose_content_type(content_type, name);
     NewObject { name: name.to_owned(), content_type, size_bytes }
 }
 
-/// Writes all frames. When the client pauses, the upload's buffer goes back to the others.
-async fn receive<S, E>(mut receiving: Receiving, frames: &mut S) -> Result<Sealed, HttpError>
+/// Writes all frames. When their sender pauses, the upload's buffer goes back to the others.
+pub(super) async fn receive<S, E>(
+    mut receiving: Receiving,
+    frames: &mut S,
+) -> Result<Sealed, HttpError>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
     HttpError: From<E>,
@@ -147,7 +159,7 @@ where
 }
 
 /// Gives all parts their names and answers with their IDs.
-async fn finish(
+pub(super) async fn finish(
     face: &FaceParts,
     head: &Parts,
     parts: Vec<Part>,
@@ -204,17 +216,6 @@ fn created(answer: &impl Serialize, file_id: &str) -> Result<Response<Body>, Htt
     Ok(response)
 }
 
-/// JSON `{"file": "<url>"}`.
-fn import(body: &[u8]) -> HttpError {
-    match serde_json::from_slice::<ImportRequest>(body) {
-        Ok(_) => HttpError::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "this server cannot fetch a URL: download the file yourself and upload it",
-        ),
-        Err(error) => HttpError::bad_request(format!("this is no upload: {error}; {ACCEPTED}")),
-    }
-}
-
 /// How the client reached this server, for the links in its answer: they go back to the client
 /// that named the host, and to nobody else.
 fn base_url(headers: &HeaderMap) -> String {
@@ -238,13 +239,13 @@ fn header_text<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'
 }
 
 /// Counts an upload while it runs and how it ends.
-struct Tally<'a> {
+pub(super) struct Tally<'a> {
     face: &'a FaceParts,
     has_succeeded: bool,
 }
 
 impl Tally<'_> {
-    fn begin(face: &FaceParts) -> Tally<'_> {
+    pub(super) fn begin(face: &FaceParts) -> Tally<'_> {
         face.worker_metrics.uploads_in_progress.increment();
         Tally { face, has_succeeded: false }
     }

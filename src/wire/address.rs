@@ -32,10 +32,7 @@ const SPECIAL: &[(IpNet, &str)] = &[
     (v4(224, 0, 0, 4), "multicast"),
     // With the broadcast address, 255.255.255.255.
     (v4(240, 0, 0, 4), "reserved"),
-    (
-        IpNet::new_assert(IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0)), 96),
-        "IPv4-mapped",
-    ),
+    (IpNet::new_assert(IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0)), 96), "IPv4-mapped"),
     (IpNet::new_assert(IpAddr::V6(Ipv6Addr::LOCALHOST), 128), "loopback"),
     (IpNet::new_assert(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 128), "unspecified"),
     (v6(0x64, 0xff9b, 0, 96), "NAT64"),

@@ -8,6 +8,7 @@ mod form;
 mod page;
 mod payload;
 mod seal;
+mod source;
 
 pub(crate) use client::{Client, Response, Uploaded, request};
 pub(crate) use daemon::{Daemon, Engine, Setup, engines, heavy, signal};
@@ -16,3 +17,4 @@ pub(crate) use form::Form;
 pub(crate) use page::fenced;
 pub(crate) use payload::{Payload, payload};
 pub(crate) use seal::verify_object;
+pub(crate) use source::{Asked, Source, Stream};
