@@ -184,8 +184,9 @@ pub const IMPORT_END_WAIT_MS: u64 = 200;
 /// Name lookups at once, all workers together. One that its import gave up on keeps its thread
 /// until the system's resolver does, 30 s by default.
 pub const LOOKUPS_MAX: usize = 2 * IMPORTS_MAX;
-/// Stack of such a thread, bytes: the C library's resolver keeps packets and lines on it.
-pub const LOOKUP_THREAD_STACK_SIZE: usize = 256 << 10;
+/// Stack of such a thread, bytes: the C library's resolver, and what it is configured to load, keep
+/// packets and lines on it.
+pub const LOOKUP_THREAD_STACK_SIZE: usize = 512 << 10;
 
 // ---- http -----------------------------------------------------------------------------------
 

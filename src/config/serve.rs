@@ -157,6 +157,7 @@ mod tests {
         assert_eq!(options.chunk_size, CHUNK_SIZE_DEFAULT);
         assert_eq!(options.store.root, PathBuf::from("./files"));
         assert_eq!(options.store.min_free, 256 << 20);
+        assert!(options.import.allow.is_empty(), "the public Internet and nothing else");
         assert_eq!((options.http.public, options.http.max_upload_size_bytes), (None, None));
     }
 

@@ -182,7 +182,7 @@ mod tests {
         SourceHeaders { etag: Some(etag), ..SourceHeaders::default() }
     }
 
-    fn dated<'a>(date: Option<&'a str>) -> SourceHeaders<'a> {
+    fn dated(date: Option<&str>) -> SourceHeaders<'_> {
         SourceHeaders { last_modified: Some(MODIFIED), date, ..SourceHeaders::default() }
     }
 

@@ -130,7 +130,7 @@ mod tests {
     async fn a_peer_that_has_sent_more_is_there() {
         let (mut client, stream) = pair().await;
         client.write_all(b"the next request").await.unwrap();
-        stream.0.borrow().readable().await.unwrap();
+        poll_fn(|cx| stream.0.borrow().poll_read_ready(cx)).await.unwrap();
         let presence = Presence::of(&stream);
         assert!(poll!(poll_fn(|cx| presence.poll_left(cx))).is_pending());
     }

@@ -258,11 +258,12 @@ fn a_file_over_the_limit_is_413_whether_its_length_is_told_or_not() {
     let mut daemon = setup().flag("--max-upload-size", "1MiB").start();
     let told = Source::answering("HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\nonly this");
     import(&daemon, &told.url("/")).error(413);
-    let endless = Source::start(|_, stream| {
+    let piece = payload(8, 0x10000);
+    let endless = Source::start(move |_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
         loop {
             stream.write_all(b"10000\r\n")?;
-            stream.write_all(&[7; 0x10000])?;
+            stream.write_all(&piece)?;
             stream.write_all(b"\r\n")?;
         }
     });
