@@ -14,6 +14,8 @@ use crate::harness::{
 const IMPORTS_MAX: usize = 8;
 /// Until a signal, or the end of a connection, has surely been seen.
 const MOMENT: Duration = Duration::from_millis(300);
+/// Less than it takes until a silent source is given up (`IMPORT_IDLE_TIMEOUT_S`).
+const SOON: Duration = Duration::from_secs(20);
 /// How long something may take that is about to happen.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -322,7 +324,7 @@ fn an_import_ends_when_its_client_leaves() {
         }
         assert!(is_gone.recv_timeout(MOMENT).is_err(), "it runs while its client waits");
         drop(client);
-        is_gone.recv_timeout(PATIENCE).expect("the source's connection is closed");
+        is_gone.recv_timeout(SOON).expect("the source's connection is closed");
         assert_eq!(daemon.get("/healthz").status, 200);
         nothing_is_kept(daemon);
     }

@@ -123,8 +123,10 @@ fn a_source_that_speaks_no_tls_is_an_error() {
 
 #[test]
 fn a_machine_without_certificates_says_what_is_missing() {
-    let daemon = trusting(setup(), Path::new("/nowhere/bundle.pem")).allow("/nowhere").start();
+    let mut daemon = trusting(setup(), Path::new("/nowhere/bundle.pem")).allow("/nowhere").start();
     let refused = import(&daemon, "https://127.0.0.1:1/").error(500);
     assert!(refused.contains("SSL_CERT_FILE") && refused.contains("ca-certificates"), "{refused}");
+    // Its last log lines are written by then.
+    daemon.stop();
     assert!(daemon.log_text().contains("/nowhere/bundle.pem"), "the operator is told which");
 }
