@@ -1,5 +1,5 @@
-//! The cores this process may use: which ones, how many workers they carry, and pinning a thread
-//! to one. Linux only.
+//! The cores this process may use: which ones, how many workers they carry, pinning a thread to
+//! one, and a thread that only takes what the others leave. Linux only.
 
 use std::fmt;
 use std::io;
@@ -28,6 +28,16 @@ pub fn pin_current_thread(core: CoreId) -> io::Result<()> {
     affinity::set(core)
 }
 
+/// From now on the calling thread runs only where a core has nothing else to do (`SCHED_IDLE`,
+/// sched(7)); whoever else wakes takes its core at once. Such a thread may stop for long at any
+/// point: nobody may ever wait for a lock that it takes.
+///
+/// # Errors
+/// When a sandbox forbids the call.
+pub fn run_when_idle() -> io::Result<()> {
+    affinity::set_idle()
+}
+
 /// Workers to start when nobody said how many: the cores that affinity allows, and no more than
 /// a cgroup's `cpu.max` pays for, rounded down (1.5 cores are 1 worker: a second one would be
 /// throttled in the middle of its work); at least 1.
@@ -43,9 +53,9 @@ impl fmt::Display for CoreId {
     }
 }
 
-/// The unsafe half: two system calls and their bit mask.
+/// The unsafe half: three system calls, and the bit mask of two.
 mod affinity {
-    #![expect(unsafe_code, reason = "the affinity calls take a pointer to a mask")]
+    #![expect(unsafe_code, reason = "the scheduler's calls take pointers")]
 
     use std::io;
     use std::mem;
@@ -80,6 +90,18 @@ mod affinity {
         }
     }
 
+    pub(super) fn set_idle() -> io::Result<()> {
+        // SAFETY: a `sched_param` is made of integers; this policy wants a priority of zero.
+        let parameters: libc::sched_param = unsafe { mem::zeroed() };
+        // SAFETY: the kernel reads `parameters`, which lives through the call.
+        match unsafe {
+            libc::sched_setscheduler(CALLING_THREAD, libc::SCHED_IDLE, &raw const parameters)
+        } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
     fn empty() -> libc::cpu_set_t {
         // SAFETY: a `cpu_set_t` is an array of integers, and all of them zero is the empty set.
         unsafe { mem::zeroed() }
@@ -108,6 +130,19 @@ mod tests {
             assert_eq!(seen.join().unwrap(), [core]);
         }
         assert_eq!(allowed_cores().unwrap(), all, "the other threads are where they were");
+    }
+
+    #[test]
+    fn a_thread_that_runs_when_idle_says_so_to_the_kernel() {
+        let policy = |stat: &str| {
+            // The 41st field of proc_pid_stat(5); the second, in parentheses, may hold spaces.
+            let (_, after_name) = stat.rsplit_once(')').unwrap();
+            after_name.split_whitespace().nth(38).unwrap().to_owned()
+        };
+        let stat = || std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let seen = thread::spawn(move || run_when_idle().map(|()| policy(&stat())));
+        assert_eq!(seen.join().unwrap().unwrap(), libc::SCHED_IDLE.to_string());
+        assert_eq!(policy(&stat()), "0", "the other threads run as they did");
     }
 
     #[test]

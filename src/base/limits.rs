@@ -107,6 +107,27 @@ pub const READS_AHEAD_MAX: usize = 4;
 pub const FRAME_BYTES_OUTSTANDING_MAX: usize = 2 * READ_SIZE;
 /// Buffer of a download that got none from the slab, bytes: its share of the memory contract.
 pub const HEAP_READ_SIZE: usize = 64 << 10;
+/// Oldest reading of the free space that an upload is let in on, milliseconds. What uploads take
+/// meanwhile is counted, so it goes stale only by what others write to the volume.
+pub const FREE_SPACE_AGE_MAX_MS: u64 = 500;
+/// Oldest reading that an upload is refused on, milliseconds: room that was just made is seen, and
+/// a storm of refusals asks the kernel fifty times a second and not for each of them.
+pub const FREE_SPACE_AGE_REFUSAL_MS: u64 = 20;
+/// Least time between two uploads that lose their room while they grow, milliseconds: each of them
+/// gives its blocks back, and those that stay go on with them.
+pub const FULL_REFUSAL_INTERVAL_MS: u64 = 50;
+/// Such intervals that a growing upload waits for room before it is refused in any case: 5 s,
+/// during which it holds the chunk that it could not write.
+pub const FULL_WAITS_MAX: u32 = 100;
+/// A preallocation takes one of so many parts of the room there is, at most: what is ahead of one
+/// upload when the disk fills up is not missing to another.
+pub const PREALLOCATION_ROOM_PARTS: u64 = 4;
+/// Objects lost in a row, to failed writes or syncs, after which the volume counts as failed. One
+/// may be a bad sector that the drive then replaces; three without a success between are not.
+pub const VOLUME_FAILURES_MAX: u8 = 3;
+/// Pause before each probe of a failed volume, milliseconds: a write and a sync of one block, no
+/// load for the sickest drive, and what a false alarm costs at most.
+pub const VOLUME_PROBE_INTERVAL_MS: u64 = 5_000;
 /// Longest media type kept, bytes.
 pub const CONTENT_TYPE_SIZE_MAX: usize = 255;
 /// Largest object the hot cache keeps, bytes: with its seal it fits the first read.
@@ -117,6 +138,23 @@ pub const CACHE_SIZE: usize = 8 << 20;
 pub const CACHE_ENTRY_OVERHEAD: usize = 512;
 /// Locks of the hot cache, so that workers seldom meet.
 pub const CACHE_SHARDS: usize = 16;
+/// Bytes given to the thread that computes digests at a time: 1.6 ms of MD5, so that looking every
+/// [`DIGEST_POLL_MS`] whether it is done costs little. A computation has two such buffers and one
+/// of [`READ_SIZE`], and there is one computation at a time in the process: 2.3 MiB of the memory
+/// contract's 32.
+pub const DIGEST_STEP_SIZE: usize = 1 << 20;
+/// Pause between two looks at that thread, milliseconds: nobody waits for it.
+pub const DIGEST_POLL_MS: u64 = 1;
+/// Computations that run or wait for their turn, all workers together. Each holds a file open.
+pub const DIGEST_JOBS_MAX: usize = 16;
+/// Largest object a digest is computed of, bytes: more would keep the others waiting for longer
+/// than the seven minutes that MD5 takes for this.
+pub const DIGEST_OBJECT_SIZE_MAX: u64 = 256 << 30;
+/// Longest a request waits for a digest, milliseconds: 8 GiB of SHA-256 on an idle core. Then it is
+/// answered without.
+pub const DIGEST_WAIT_MS: u64 = 5_000;
+/// Digests remembered, all workers together: with 250 bytes each, 1 MiB of the memory contract.
+pub const DIGESTS_REMEMBERED_MAX: usize = 4096;
 
 // ---- worker ---------------------------------------------------------------------------------
 
@@ -222,6 +260,12 @@ pub const BODY_RATE_MIN: u64 = 512;
 /// Waiting for a sender after which an upload gives its buffer back, milliseconds. Longer than the
 /// pauses inside a fast transfer, shorter than a round trip around the world.
 pub const PARK_AFTER_MS: u64 = 20;
+/// Bytes of an upload hashed for a digest field before they are handed on: they are still in the
+/// L2 cache when BLAKE3 and the copy into the chunk come to them.
+pub const DIGEST_PIECE_SIZE: usize = 64 << 10;
+/// Bytes so hashed, times algorithms, until the other connections of the worker have their turn:
+/// 0.4 ms of MD5, the slowest.
+pub const DIGEST_TURN_SIZE: usize = 256 << 10;
 /// Parts in one upload request.
 pub const PARTS_MAX: usize = 1_000;
 /// Headers of one part, bytes.
@@ -256,9 +300,13 @@ const _: () = assert!(LARGE_READS_PER_WORKER_MAX <= LARGE_READS_MAX);
 const _: () =
     assert!(IMPORT_ADDRESSES_MAX as u64 * IMPORT_CONNECT_TIMEOUT_S < IMPORT_ANSWER_TIMEOUT_S);
 const _: () = assert!(IMPORT_HEAD_SIZE_MAX < IMPORT_BUFFER_SIZE_MAX);
+const _: () = assert!(DIGEST_STEP_SIZE.is_multiple_of(READ_SIZE));
+const _: () = assert!(DIGEST_PIECE_SIZE <= DIGEST_TURN_SIZE);
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
 const _: () = assert!(SYNCS_IN_FLIGHT_MAX < DISK_THREADS_MAX);
 const _: () = assert!(PREALLOCATION_STEP_MIN.is_multiple_of(BLOCK_SIZE as u64));
 const _: () = assert!(PREALLOCATION_STEP_MIN <= PREALLOCATION_STEP_MAX);
+const _: () = assert!(FREE_SPACE_AGE_REFUSAL_MS < FULL_REFUSAL_INTERVAL_MS);
+const _: () = assert!(VOLUME_FAILURES_MAX > 1);

@@ -22,7 +22,7 @@ use crate::disk::{self, Chosen, Disk, EngineReport, MeteredDisk, RootLock, Slab,
 use crate::http::{Face, FaceParts};
 use crate::id::IdService;
 use crate::import::{Importer, SystemNetwork};
-use crate::store::{HotCache, Layout, Store};
+use crate::store::{Digester, Digests, HotCache, Layout, Store, VolumeState};
 use crate::telemetry::Metrics;
 use crate::worker::{
     Ending, Factory, Pool, PoolOptions, RuntimeKind, Seat, Service, Signals, StartError,
@@ -35,6 +35,8 @@ struct House {
     ids: Arc<IdService>,
     cache: Arc<HotCache>,
     importer: Arc<Importer>,
+    volume: Arc<VolumeState>,
+    digester: Arc<Digester>,
     metrics: Arc<Metrics>,
     /// What the first worker's engine says of itself.
     report: OnceLock<EngineReport>,
@@ -59,9 +61,23 @@ pub fn serve(arguments: ServeArguments, environment: &Environment) -> Result<(),
     }
     let metrics = Metrics::new(options.worker_count);
     let cache = Arc::new(HotCache::new(CACHE_SIZE));
+    let volume = Arc::new(VolumeState::new(Arc::clone(&metrics)));
+    // Here, as a thread inherits its maker's core: it may run on any.
+    let digester = Digester::start()
+        .map_err(|error| Failure::failed(format!("no thread for digests: {error}")))?;
     let importer = Importer::new(options.import.clone(), Box::new(SystemNetwork::default()));
     let report = OnceLock::new();
-    let house = Arc::new(House { options, chosen, ids, cache, importer, metrics, report });
+    let house = Arc::new(House {
+        options,
+        chosen,
+        ids,
+        cache,
+        importer,
+        volume,
+        digester,
+        metrics,
+        report,
+    });
     let pool = Pool::start(&house.pool_options(), &house.metrics, &House::factory(&house))
         .map_err(Failure::failed)?;
     house.announce(&pool);
@@ -129,14 +145,23 @@ impl House {
             disk.drain().await;
             return Err(why);
         }
-        let store = Store::new(disk, Arc::clone(&self.cache), &options.store);
+        let (cache, volume) = (Arc::clone(&self.cache), Arc::clone(&self.volume));
+        let store = Store::new(disk, cache, volume, &options.store);
+        // The first look at the volume: which directory is ours, and what is free.
+        if seat.worker_index == 0
+            && let Err(error) = store.check_room(0).await
+        {
+            info!(%error, "uploads are refused for now");
+        }
+        let worker_metrics = self.metrics.worker(seat.worker_index);
         Ok(Rc::new(Face::new(FaceParts {
             options: options.http.clone(),
             store,
+            digests: Digests::new(Arc::clone(&self.digester), Arc::clone(&worker_metrics)),
             ids: Arc::clone(&self.ids),
             importer: Arc::clone(&self.importer),
             metrics: Arc::clone(&self.metrics),
-            worker_metrics: self.metrics.worker(seat.worker_index),
+            worker_metrics,
             drain: seat.drain,
         })))
     }

@@ -33,6 +33,18 @@ pub struct Stat {
     pub is_file: bool,
 }
 
+/// What is free on the filesystem of a directory, and which directory that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FreeSpace {
+    /// Bytes an ordinary user can still write.
+    pub bytes: u64,
+    /// Files that can still be made; `None` where the filesystem makes room for them as needed.
+    pub files: Option<u64>,
+    /// Device and inode of the directory: another pair under the same path is another directory,
+    /// such as the one below a mount point.
+    pub directory: (u64, u64),
+}
+
 /// Which engine moves the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineKind {
@@ -124,8 +136,8 @@ pub trait Disk {
     /// Removes a name; `NotFound` if there is none.
     fn remove(&self, path: &Path) -> Op<DiskResult<()>>;
 
-    /// Bytes an ordinary user can still write on the filesystem of `path`.
-    fn free_bytes(&self, path: &Path) -> Op<DiskResult<u64>>;
+    /// What is free on the filesystem of the directory `path`.
+    fn free_space(&self, path: &Path) -> Op<DiskResult<FreeSpace>>;
 
     /// Refuses new operations and resolves when nothing is in flight. Must be awaited before the
     /// runtime is dropped.

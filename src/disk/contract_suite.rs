@@ -233,8 +233,8 @@ async fn directories_are_made_once_and_listed<E: Engine>() {
     assert_eq!(kind(bench.disk.list_dir(&bench.at("x")).await), DiskErrorKind::NotFound);
     bench.disk.sync_dir(&bench.at("a")).await.unwrap();
     assert_eq!(kind(bench.disk.sync_dir(&bench.at("x")).await), DiskErrorKind::NotFound);
-    assert!(bench.disk.free_bytes(&bench.root).await.unwrap() > 0);
-    assert_eq!(kind(bench.disk.free_bytes(&bench.at("x")).await), DiskErrorKind::NotFound);
+    assert!(bench.disk.free_space(&bench.root).await.unwrap().bytes > 0);
+    assert_eq!(kind(bench.disk.free_space(&bench.at("x")).await), DiskErrorKind::NotFound);
     bench.finish().await;
 }
 
@@ -388,7 +388,7 @@ async fn drop_each_operation(bench: &Bench, file: &File, polls: usize) {
     abandon(disk.create_dir(&bench.at("dir")), polls).await;
     abandon(disk.list_dir(root), polls).await;
     abandon(disk.sync_dir(root), polls).await;
-    abandon(disk.free_bytes(root), polls).await;
+    abandon(disk.free_space(root), polls).await;
     abandon(disk.remove(&bench.at("missing")), polls).await;
 }
 
@@ -417,7 +417,7 @@ async fn after_the_drain_everything_is_refused<E: Engine>() {
         kind(disk.link(&file, &bench.at("x")).await),
         kind(disk.sync_dir(root).await),
         kind(disk.remove(&bench.at("x")).await),
-        kind(disk.free_bytes(root).await),
+        kind(disk.free_space(root).await),
         kind(disk.write(&file, bench.filled(b"x").await, 0..1, 0).await.result),
         kind(disk.read(&file, bench.filled(b"x").await, 0..1, 0).await.result),
     ];

@@ -19,6 +19,9 @@ pub enum DiskErrorKind {
     Unsupported,
     /// The disk is draining or the operation was cancelled: the process is stopping.
     Cancelled,
+    /// The volume is read-only or gone (`EROFS`, `ENODEV`, `ENXIO`, `ESTALE`): nothing is written
+    /// until an operator acts.
+    Gone,
     /// Too many open files or too little memory: try again later.
     Exhausted,
     /// Anything else, foremost `EIO`: the file is lost.
@@ -93,6 +96,7 @@ fn kind_of(error: &io::Error) -> DiskErrorKind {
         Some(libc::EEXIST) => DiskErrorKind::Exists,
         Some(libc::EOPNOTSUPP | libc::ENOSYS) => DiskErrorKind::Unsupported,
         Some(libc::ECANCELED) => DiskErrorKind::Cancelled,
+        Some(libc::EROFS | libc::ENODEV | libc::ENXIO | libc::ESTALE) => DiskErrorKind::Gone,
         Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => DiskErrorKind::Exhausted,
         _ => DiskErrorKind::Failed,
     }

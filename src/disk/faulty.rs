@@ -27,8 +27,8 @@ use tokio::task::yield_now;
 
 use super::seeded::Seeded;
 use super::{
-    Disk, DiskError, DiskResult, EngineReport, File, Gate, Lease, Op, Slab, Stat, Transfer,
-    detached,
+    Disk, DiskError, DiskResult, EngineReport, File, FreeSpace, Gate, Lease, Op, Slab, Stat,
+    Transfer, detached,
 };
 use crate::base::limits::{BLOCK_SIZE, FAULTY_IN_FLIGHT_MAX};
 
@@ -326,9 +326,9 @@ impl Disk for FaultyDisk {
         self.metadata("remove", move |disk| disk.remove(&path))
     }
 
-    fn free_bytes(&self, path: &Path) -> Op<DiskResult<u64>> {
+    fn free_space(&self, path: &Path) -> Op<DiskResult<FreeSpace>> {
         let path = path.to_owned();
-        self.metadata("ask for free space", move |disk| disk.free_bytes(&path))
+        self.metadata("ask for free space", move |disk| disk.free_space(&path))
     }
 
     fn drain(&self) -> Op<()> {

@@ -24,8 +24,8 @@ use futures_util::future::join3;
 use tokio::task::yield_now;
 
 use super::{
-    Disk, DiskError, DiskResult, EngineKind, EngineReport, File, Gate, Lease, Op, Slab, Stat,
-    TEMPORARY_PREFIX, Transfer, detached,
+    Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease, Op, Slab,
+    Stat, TEMPORARY_PREFIX, Transfer, detached,
 };
 use crate::base::limits::{
     BLOCK_SIZE, MEMORY_DISK_SIZE_DEFAULT, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX,
@@ -303,12 +303,13 @@ impl Disk for MemoryDisk {
         self.operate("remove", move |volume| volume.lock().remove(&path))
     }
 
-    fn free_bytes(&self, path: &Path) -> Op<DiskResult<u64>> {
+    fn free_space(&self, path: &Path) -> Op<DiskResult<FreeSpace>> {
         let path = path.to_owned();
         self.operate("ask for free space", move |volume| {
             let volume = volume.lock();
             volume.exists(&path)?;
-            Ok(volume.free())
+            // One disk, whose directories are never replaced.
+            Ok(FreeSpace { bytes: volume.free(), files: None, directory: (0, 0) })
         })
     }
 

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Disk, DiskResult, EngineReport, File, Lease, Op, Slab, Stat, Transfer};
+use super::{Disk, DiskResult, EngineReport, File, FreeSpace, Lease, Op, Slab, Stat, Transfer};
 use crate::telemetry::{Gauge, WorkerMetrics};
 
 /// A disk that is counted.
@@ -143,8 +143,8 @@ impl Disk for MeteredDisk {
         self.inner.remove(path)
     }
 
-    fn free_bytes(&self, path: &Path) -> Op<DiskResult<u64>> {
-        self.inner.free_bytes(path)
+    fn free_space(&self, path: &Path) -> Op<DiskResult<FreeSpace>> {
+        self.inner.free_space(path)
     }
 
     fn drain(&self) -> Op<()> {

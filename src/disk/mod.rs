@@ -22,7 +22,7 @@ mod threads;
 mod transfer;
 mod uring;
 
-pub use contract::{Disk, EngineKind, EngineReport, Op, Stat, Transfer};
+pub use contract::{Disk, EngineKind, EngineReport, FreeSpace, Op, Stat, Transfer};
 pub use error::{DiskError, DiskErrorKind, DiskResult};
 pub use faulty::{Fault, FaultPlan, FaultyDisk, Stop};
 pub use file::File;

@@ -6,10 +6,10 @@
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::Stat;
+use super::{FreeSpace, Stat};
 use crate::base::limits::RESOLVE_TRIES_MAX;
 
 /// Mode of a new file: nobody but the daemon reads objects.
@@ -179,11 +179,17 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
 }
 
-/// Bytes an ordinary user can still write on the filesystem of `path`.
-pub(super) fn free_bytes(path: &Path) -> io::Result<u64> {
+/// What is free on the filesystem of `path`.
+pub(super) fn free_space(path: &Path) -> io::Result<FreeSpace> {
+    let found = fs::metadata(path)?;
     let path = raw::c_path(path)?;
-    let (blocks, block_size) = retry(|| raw::available(&path))?;
-    Ok(blocks.saturating_mul(block_size))
+    let answer = retry(|| raw::statvfs(&path))?;
+    Ok(FreeSpace {
+        bytes: answer.f_bavail.saturating_mul(answer.f_frsize),
+        // A filesystem without a table of inodes (btrfs, for one) says that there are none at all.
+        files: (answer.f_files > 0).then_some(answer.f_favail),
+        directory: (found.dev(), found.ino()),
+    })
 }
 
 fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
@@ -264,14 +270,13 @@ pub(super) mod raw {
             .map(drop)
     }
 
-    /// Free blocks for ordinary users, and the size of one.
-    pub(super) fn available(path: &CStr) -> io::Result<(u64, u64)> {
+    /// What is free, as the kernel counts it.
+    pub(super) fn statvfs(path: &CStr) -> io::Result<libc::statvfs> {
         let mut answer = MaybeUninit::<libc::statvfs>::uninit();
         // SAFETY: the path ends in a zero byte; the kernel fills the whole answer or fails.
         check(unsafe { libc::statvfs(path.as_ptr(), answer.as_mut_ptr()) })?;
         // SAFETY: the call succeeded, so the answer is filled.
-        let answer = unsafe { answer.assume_init() };
-        Ok((answer.f_bavail, answer.f_frsize))
+        Ok(unsafe { answer.assume_init() })
     }
 
     fn check(answer: i32) -> io::Result<i32> {

@@ -24,8 +24,8 @@ use tokio::sync::oneshot;
 
 use super::loan::lend;
 use super::{
-    Disk, DiskError, DiskResult, EngineKind, EngineReport, File, Gate, Lease, Op, Slab, Stat,
-    Transfer, detached, syscall,
+    Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease, Op, Slab,
+    Stat, Transfer, detached, syscall,
 };
 use crate::base::limits::{
     DISK_THREAD_STACK_SIZE, DISK_THREADS_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX,
@@ -182,9 +182,9 @@ impl Disk for ThreadsDisk {
         self.operate(&self.metadata, "remove", move || syscall::remove(&path))
     }
 
-    fn free_bytes(&self, path: &Path) -> Op<DiskResult<u64>> {
+    fn free_space(&self, path: &Path) -> Op<DiskResult<FreeSpace>> {
         let path = path.to_owned();
-        self.operate(&self.metadata, "ask for free space", move || syscall::free_bytes(&path))
+        self.operate(&self.metadata, "ask for free space", move || syscall::free_space(&path))
     }
 
     fn drain(&self) -> Op<()> {

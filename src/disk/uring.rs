@@ -30,8 +30,8 @@ use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
 use super::registered::Region;
 use super::syscall;
 use super::{
-    Disk, DiskError, DiskResult, EngineKind, EngineReport, File, Gate, Lease, Op, Slab, Stat,
-    Transfer,
+    Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease, Op, Slab,
+    Stat, Transfer,
 };
 use crate::base::limits::{DIRECTORIES_OPEN_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
 
@@ -411,9 +411,9 @@ impl Disk for UringDisk {
         Box::pin(async move { removing.await.map(drop) })
     }
 
-    fn free_bytes(&self, path: &Path) -> Op<DiskResult<u64>> {
+    fn free_space(&self, path: &Path) -> Op<DiskResult<FreeSpace>> {
         let path = path.to_owned();
-        self.blocking("free space", move || syscall::free_bytes(&path))
+        self.blocking("free space", move || syscall::free_space(&path))
     }
 
     fn drain(&self) -> Op<()> {

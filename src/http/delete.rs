@@ -30,6 +30,7 @@ pub(super) async fn file(
         return Err(HttpError::new(StatusCode::FORBIDDEN, message));
     }
     face.store.delete(opened.object).await?;
+    face.digests.forget(opened.object);
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)

@@ -3,20 +3,24 @@
 use std::str;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 
 use super::body::Body;
 use super::error::HttpError;
 use super::face::FaceParts;
-use super::file_answer::{FileAnswer, FileSource};
+use super::file_answer::{FileAnswer, FileSource, text};
 use super::form;
 use super::request_body::RequestBody;
 use crate::base::limits::{DOCUMENT_SIZE_MAX, FILE_ID_SIZE_MAX};
 use crate::id::OpenedId;
 use crate::store::Stored;
 use crate::wire::{
-    DownloadRequest, EntityTag, MediaType, Validators, attachment, decode_percent, form_value,
+    DownloadRequest, EntityTag, MediaType, Validators, attachment, decode_percent, digest_member,
+    form_value, wanted_algorithm,
 };
+
+const WANT_REPR_DIGEST: HeaderName = HeaderName::from_static("want-repr-digest");
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 /// What strangers uploaded is never run on behalf of this server: no scripts, no requests, an
 /// origin of its own.
@@ -76,7 +80,29 @@ async fn answer(
 ) -> Result<Response<Body>, HttpError> {
     let stored = face.store.open(opened.object).await?;
     face.worker_metrics.downloads.increment();
-    describe(stored, &opened.name).respond(method, headers)
+    let mut response = describe(stored.clone(), &opened.name).respond(method, headers)?;
+    // A 304 describes no representation: nothing is computed for it.
+    if response.status().is_success()
+        && let Some(digest) = wanted_digest(face, opened, &stored, headers).await
+    {
+        response.headers_mut().insert(REPR_DIGEST, digest);
+    }
+    Ok(response)
+}
+
+/// The digest that the client would like (RFC 9530, section 4), of the whole file whatever range
+/// it asks for. It is a wish: what cannot be had soon is left out.
+async fn wanted_digest(
+    face: &FaceParts,
+    opened: &OpenedId,
+    stored: &Stored,
+    headers: &HeaderMap,
+) -> Option<HeaderValue> {
+    let algorithm = wanted_algorithm(&text(headers, &WANT_REPR_DIGEST)?)?;
+    let drain = face.drain.clone();
+    let stop = async move { drain.wait().await };
+    let digest = face.digests.of(opened.object, stored, algorithm, stop).await?;
+    HeaderValue::from_str(&digest_member(&digest)).ok()
 }
 
 fn describe(stored: Stored, name: &str) -> FileAnswer {

@@ -83,6 +83,13 @@ impl HttpError {
             .with_header(RETRY_AFTER, RETRY_AFTER_S)
     }
 
+    /// 503: the volume has failed, and why.
+    pub(super) fn volume_failed(cause: &str) -> HttpError {
+        let message = format!("the volume has failed: no uploads, but downloads: {cause}");
+        HttpError::new(StatusCode::SERVICE_UNAVAILABLE, message)
+            .with_header(RETRY_AFTER, RETRY_AFTER_S)
+    }
+
     /// The status.
     pub(super) fn status(&self) -> StatusCode {
         self.status
@@ -148,6 +155,13 @@ impl From<StoreError> for HttpError {
                 server_error("the server's disk failed and nothing was kept: tell the operator")
                     .with_cause(error)
             }
+            StoreErrorKind::VolumeFailed => HttpError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the server's volume has failed: it takes no uploads, and files may be missing, \
+                 until it works again; tell the operator",
+            )
+            .with_header(RETRY_AFTER, RETRY_AFTER_S)
+            .with_cause(error),
         }
     }
 }
@@ -180,7 +194,9 @@ impl From<RequestError> for HttpError {
         let status = match &error {
             RequestError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             RequestError::Idle | RequestError::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            RequestError::Document(_) | RequestError::Connection(_) => StatusCode::BAD_REQUEST,
+            RequestError::Document(_) | RequestError::Digest(_) | RequestError::Connection(_) => {
+                StatusCode::BAD_REQUEST
+            }
         };
         HttpError::new(status, error.to_string())
     }

@@ -11,7 +11,7 @@ use futures_util::future::LocalBoxFuture;
 use super::connection;
 use crate::id::IdService;
 use crate::import::Importer;
-use crate::store::Store;
+use crate::store::{Digests, Store};
 use crate::telemetry::{Metrics, WorkerMetrics};
 use crate::worker::{DrainSignal, Service, Socket};
 
@@ -30,6 +30,8 @@ pub struct FaceParts {
     pub options: HttpOptions,
     /// The worker's store.
     pub store: Store,
+    /// Digests of the store's objects.
+    pub digests: Digests,
     /// The process's IDs.
     pub ids: Arc<IdService>,
     /// Fetches for whoever asks, for all workers.

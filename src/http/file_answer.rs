@@ -172,7 +172,7 @@ fn evaluate_headers(headers: &HeaderMap, file: &Validators) -> Outcome {
 
 /// A field's value, its lines joined (RFC 9110, section 5.3). Bytes that are no text can match
 /// nothing of ours and are replaced.
-fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+pub(super) fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let lines: Vec<_> = headers
         .get_all(name)
         .iter()

@@ -18,6 +18,10 @@ pub(super) fn ready(face: &FaceParts) -> Result<Response<Body>, HttpError> {
     if face.drain.is_draining() {
         return Err(HttpError::stopping());
     }
+    // A full volume is ready: it hands files out, and refuses only what it has no room for.
+    if let Some(cause) = face.store.volume_failure() {
+        return Err(HttpError::volume_failed(&cause));
+    }
     Ok(plain("text/plain; charset=utf-8", "ready\n".into()))
 }
 

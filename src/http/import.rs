@@ -50,8 +50,8 @@ async fn fetch(face: &FaceParts, url: &str) -> Result<Part, HttpError> {
     let name = source.name().to_owned();
     let new = upload::new_object(&name, source.content_type(), source.size_bytes());
     let receiving = face.store.create(new).await?;
-    let sealed = upload::receive(receiving, &mut Box::pin(frames(face, source))).await?;
-    Ok(Part { name, sealed })
+    let sealed = upload::receive(receiving, &mut Box::pin(frames(face, source)), None).await?;
+    Ok(Part { name, sealed, digests: Vec::new() })
 }
 
 fn frames(

@@ -4,6 +4,7 @@ mod access_log;
 mod body;
 mod connection;
 mod delete;
+mod digest_check;
 mod download;
 mod error;
 mod face;

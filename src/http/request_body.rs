@@ -1,5 +1,5 @@
-//! A request's body as handlers read it: counted, limited in size, and given up when the client
-//! stops sending or sends too slowly.
+//! A request's body as handlers read it: counted, limited in size, held to its digests, and given
+//! up when the client stops sending or sends too slowly.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
+use http::HeaderMap;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::digest_check::{DigestCheck, DigestError};
 use super::linger::Leftover;
 use crate::base::limits::BODY_IDLE_TIMEOUT_S;
-use crate::wire::{DocumentError, Pace};
+use crate::wire::{Digest, DocumentError, Pace};
 
 /// Why a body could not be read to its end.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(super) enum RequestError {
     TooSlow,
     /// It is no multipart.
     Document(DocumentError),
+    /// It is not what its digest says, or the digest cannot be read.
+    Digest(DigestError),
     /// The connection broke, or the body's framing is wrong.
     Connection(hyper::Error),
 }
@@ -46,12 +50,19 @@ impl fmt::Display for RequestError {
             }
             RequestError::TooSlow => f.write_str("the body comes too slowly; send it again"),
             RequestError::Document(error) => error.fmt(f),
+            RequestError::Digest(error) => error.fmt(f),
             RequestError::Connection(error) => write!(f, "the body ended early: {error}"),
         }
     }
 }
 
 impl std::error::Error for RequestError {}
+
+impl From<DigestError> for RequestError {
+    fn from(error: DigestError) -> RequestError {
+        RequestError::Digest(error)
+    }
+}
 
 /// The body. A stream of its frames, uncopied.
 #[derive(Debug)]
@@ -66,6 +77,8 @@ pub(super) struct RequestBody {
     awaits_continue: bool,
     received_bytes: Arc<AtomicU64>,
     leftover: Leftover,
+    check: Option<Box<DigestCheck>>,
+    trailers: Option<HeaderMap>,
 }
 
 impl RequestBody {
@@ -85,6 +98,8 @@ impl RequestBody {
             awaits_continue,
             received_bytes,
             leftover,
+            check: None,
+            trailers: None,
         }
     }
 
@@ -104,6 +119,18 @@ impl RequestBody {
         }
     }
 
+    /// Holds the body to the digests that the head of its request announces: one that is not what
+    /// they say ends in an error.
+    pub(super) fn check_digests(&mut self, headers: &HeaderMap) -> Result<(), RequestError> {
+        self.check = Some(Box::new(DigestCheck::of_request(headers)?));
+        Ok(())
+    }
+
+    /// What was computed for that; after the end of the body.
+    pub(super) fn digests(&self) -> &[Digest] {
+        self.check.as_ref().map_or(&[], |check| check.computed())
+    }
+
     /// All of a small body.
     pub(super) async fn collect(mut self, limit_bytes: usize) -> Result<Vec<u8>, RequestError> {
         self.limit(limit_bytes as u64)?;
@@ -118,18 +145,29 @@ impl RequestBody {
         loop {
             let Some(incoming) = self.incoming.as_mut() else { return Poll::Ready(None) };
             match ready!(Pin::new(incoming).poll_frame(cx)) {
-                // Trailers say nothing that is understood here.
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(data)));
-                    }
-                }
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => return Poll::Ready(Some(Ok(data))),
+                    Err(frame) => self.trailers = frame.into_trailers().ok(),
+                },
                 Some(Err(error)) => {
                     self.incoming = None;
                     return Poll::Ready(Some(Err(RequestError::Connection(error))));
                 }
                 None => self.incoming = None,
             }
+        }
+    }
+
+    /// The next frame, timed and counted.
+    fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RequestError>>> {
+        self.awaits_continue = false;
+        match self.poll_incoming(cx) {
+            Poll::Pending => self.poll_waiting(cx).map(|error| Some(Err(error))),
+            Poll::Ready(Some(Ok(frame))) => {
+                let recorded = self.record(frame.len() as u64);
+                Poll::Ready(Some(recorded.map(|()| frame)))
+            }
+            Poll::Ready(ended) => Poll::Ready(ended),
         }
     }
 
@@ -162,14 +200,20 @@ impl Stream for RequestBody {
     type Item = Result<Bytes, RequestError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.awaits_continue = false;
-        match self.poll_incoming(cx) {
-            Poll::Pending => self.poll_waiting(cx).map(|error| Some(Err(error))),
-            Poll::Ready(Some(Ok(frame))) => {
-                let recorded = self.record(frame.len() as u64);
-                Poll::Ready(Some(recorded.map(|()| frame)))
+        let this = &mut *self;
+        loop {
+            if let Some(check) = &mut this.check
+                && let Some(piece) = ready!(check.poll_piece(cx))
+            {
+                return Poll::Ready(Some(Ok(piece)));
             }
-            Poll::Ready(ended) => Poll::Ready(ended),
+            let received = ready!(this.poll_received(cx));
+            let Some(check) = &mut this.check else { return Poll::Ready(received) };
+            let Some(frame) = received.transpose()? else {
+                let verdict = check.finish(this.trailers.take().as_ref());
+                return Poll::Ready(verdict.err().map(|error| Err(error.into())));
+            };
+            check.offer(frame);
         }
     }
 }

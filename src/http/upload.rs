@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::poll_fn;
 use futures_util::{Stream, StreamExt as _};
 use http::header::{CONTENT_TYPE, HOST, LOCATION};
 use http::request::Parts;
@@ -16,17 +17,19 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::body::Body;
+use super::digest_check::DigestCheck;
 use super::error::HttpError;
 use super::face::FaceParts;
 use super::form;
 use super::import;
 use super::multipart::Forms;
-use super::request_body::RequestBody;
+use super::request_body::{RequestBody, RequestError};
 use super::watch::Watch;
 use crate::base::limits::{DOCUMENT_SIZE_MAX, PARK_AFTER_MS};
 use crate::store::{NewObject, Published, Receiving, Sealed};
 use crate::wire::{
-    MediaType, UploadAnswer, UploadsAnswer, choose_content_type, decode_percent, safe_file_name,
+    Digest, MediaType, UploadAnswer, UploadsAnswer, choose_content_type, decode_percent,
+    safe_file_name,
 };
 
 /// What `/uploadFile` takes.
@@ -36,6 +39,8 @@ pub(super) const ACCEPTED: &str = "multipart/form-data with a file, JSON {\"file
 pub(super) struct Part {
     pub(super) name: String,
     pub(super) sealed: Sealed,
+    /// Computed because the client announced one; they were right.
+    pub(super) digests: Vec<Digest>,
 }
 
 /// `POST /uploadFile`.
@@ -45,7 +50,7 @@ pub(super) async fn form(
     request: Request<RequestBody>,
 ) -> Result<Response<Body>, HttpError> {
     let (head, mut body) = request.into_parts();
-    accept(face, &mut body).await?;
+    accept(face, &head, &mut body).await?;
     // Some clients say they have no type by sending an empty one.
     let given = header_text(&head.headers, &CONTENT_TYPE).filter(|given| !given.is_empty());
     let media_type = given.and_then(MediaType::parse);
@@ -71,7 +76,7 @@ pub(super) async fn put(
     request: Request<RequestBody>,
 ) -> Result<Response<Body>, HttpError> {
     let (head, mut body) = request.into_parts();
-    accept(face, &mut body).await?;
+    accept(face, &head, &mut body).await?;
     let given = decode_percent(segment).ok_or_else(|| {
         HttpError::bad_request("the file name in the path is not percent-encoded UTF-8")
     })?;
@@ -80,18 +85,20 @@ pub(super) async fn put(
     let new = new_object(&name, content_type, body.claimed_bytes());
     let tally = Tally::begin(face);
     let receiving = face.store.create(new).await?;
-    let sealed = receive(receiving, &mut body).await?;
-    finish(face, &head, vec![Part { name, sealed }], tally).await
+    let sealed = receive(receiving, &mut body, None).await?;
+    let digests = body.digests().to_vec();
+    finish(face, &head, vec![Part { name, sealed, digests }], tally).await
 }
 
 /// The checks that need no body; a client that waits for `100 Continue` is refused before it sends.
-async fn accept(face: &FaceParts, body: &mut RequestBody) -> Result<(), HttpError> {
+async fn accept(face: &FaceParts, head: &Parts, body: &mut RequestBody) -> Result<(), HttpError> {
     if face.drain.is_draining() {
         return Err(HttpError::stopping());
     }
     if let Some(limit_bytes) = face.options.max_upload_size_bytes {
         body.limit(limit_bytes)?;
     }
+    body.check_digests(&head.headers)?;
     Ok(face.store.check_room(body.claimed_bytes().unwrap_or(0)).await?)
 }
 
@@ -120,9 +127,10 @@ async fn receive_form(
 async fn receive_part(face: &FaceParts, mut field: Field<'static>) -> Result<Part, HttpError> {
     let name = safe_file_name(field.file_name().unwrap_or_default());
     let content_type = header_text(field.headers(), &CONTENT_TYPE);
+    let mut check = DigestCheck::of_part(field.headers()).map_err(RequestError::from)?;
     let receiving = face.store.create(new_object(&name, content_type, None)).await?;
-    let sealed = receive(receiving, &mut field).await?;
-    Ok(Part { name, sealed })
+    let sealed = receive(receiving, &mut field, Some(&mut check)).await?;
+    Ok(Part { name, sealed, digests: check.computed().to_vec() })
 }
 
 pub(super) fn new_object(
@@ -134,10 +142,12 @@ pub(super) fn new_object(
     NewObject { name: name.to_owned(), content_type, size_bytes }
 }
 
-/// Writes all frames. When their sender pauses, the upload's buffer goes back to the others.
+/// Writes all frames, and holds them to their digests if there is a check that the frames do not
+/// bring with them. When their sender pauses, the upload's buffer goes back to the others.
 pub(super) async fn receive<S, E>(
     mut receiving: Receiving,
     frames: &mut S,
+    mut check: Option<&mut DigestCheck>,
 ) -> Result<Sealed, HttpError>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
@@ -151,11 +161,29 @@ where
             receiving.park().await?;
             frames.next().await
         };
-        match next {
-            Some(frame) => receiving.write(&frame?).await?,
-            None => return Ok(receiving.seal().await?),
+        match (next, &mut check) {
+            (Some(frame), None) => receiving.write(&frame?).await?,
+            (Some(frame), Some(check)) => write_checked(&mut receiving, frame?, check).await?,
+            (None, check) => {
+                if let Some(check) = check {
+                    check.finish(None).map_err(RequestError::from)?;
+                }
+                return Ok(receiving.seal().await?);
+            }
         }
     }
+}
+
+async fn write_checked(
+    receiving: &mut Receiving,
+    frame: Bytes,
+    check: &mut DigestCheck,
+) -> Result<(), HttpError> {
+    check.offer(frame);
+    while let Some(piece) = poll_fn(|cx| check.poll_piece(cx)).await {
+        receiving.write(&piece).await?;
+    }
+    Ok(())
 }
 
 /// Gives all parts their names and answers with their IDs.
@@ -165,14 +193,15 @@ pub(super) async fn finish(
     parts: Vec<Part>,
     tally: Tally<'_>,
 ) -> Result<Response<Body>, HttpError> {
-    let (names, sealed): (Vec<_>, Vec<_>) =
-        parts.into_iter().map(|part| (part.name, part.sealed)).unzip();
+    let (described, sealed): (Vec<_>, Vec<_>) =
+        parts.into_iter().map(|part| ((part.name, part.digests), part.sealed)).unzip();
     let published = face.store.publish(sealed).await?;
-    assert!(published.len() == names.len());
+    assert!(published.len() == described.len());
     tally.succeed();
     let base = base_url(&head.headers);
-    let mut files = Vec::with_capacity(names.len());
-    for (published, name) in published.iter().zip(names) {
+    let mut files = Vec::with_capacity(described.len());
+    for (published, (name, digests)) in published.iter().zip(described) {
+        face.digests.keep(published.object, published.size_bytes, &digests);
         files.push(describe(face, published, name, &base)?);
     }
     match <[UploadAnswer; 1]>::try_from(files) {

@@ -47,6 +47,11 @@ impl Preallocation {
         Ok(Preallocation { received_min, limit, reserved: 0 })
     }
 
+    /// Reserves nothing more: there is no room, or the filesystem cannot.
+    pub fn stop(&mut self) {
+        self.limit = 0;
+    }
+
     /// The range to reserve now, block-aligned; `None` while there is enough ahead. A range that
     /// was handed out is not handed out again, whatever becomes of it.
     pub fn next(&mut self, received: u64) -> Option<Range<u64>> {
@@ -128,6 +133,14 @@ mod tests {
         assert_eq!(preallocation.next(0), None);
         assert_eq!(preallocation.next(1), Some(0..8 * MIB));
         assert_eq!(preallocation.next(1), None, "asking again plans nothing more");
+    }
+
+    #[test]
+    fn nothing_is_reserved_after_a_stop() {
+        let mut preallocation = Preallocation::new(Some(1 << 40)).unwrap();
+        assert!(preallocation.next(1).is_some());
+        preallocation.stop();
+        assert_eq!(preallocation.next(100 * MIB), None);
     }
 
     #[test]

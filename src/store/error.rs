@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::seal::SealError;
 use crate::disk::{DiskError, DiskErrorKind};
+use crate::id::ObjectNumber;
 use crate::plan::PlanError;
 
 /// What the caller can do about a failure.
@@ -23,6 +24,8 @@ pub enum StoreErrorKind {
     Busy,
     /// The disk failed; the object in hand is lost.
     Failed,
+    /// The volume failed: it takes no uploads until it works again.
+    VolumeFailed,
 }
 
 /// A failed store operation. Cheap to clone: an upload that failed answers every later call with
@@ -40,6 +43,11 @@ impl StoreError {
     /// A failure of `kind`; `message` is for the log.
     pub fn new(kind: StoreErrorKind, message: impl Into<String>) -> StoreError {
         StoreError { kind, message: message.into() }
+    }
+
+    /// The same, of this object: its number leads an operator to its file, and is no file ID.
+    pub(super) fn of(self, object: ObjectNumber) -> StoreError {
+        StoreError { message: format!("object {object}: {}", self.message), ..self }
     }
 
     /// What can be done about it.
@@ -63,9 +71,10 @@ impl From<DiskError> for StoreError {
             DiskErrorKind::Full => StoreErrorKind::Full,
             DiskErrorKind::Cancelled => StoreErrorKind::Stopping,
             DiskErrorKind::Exhausted => StoreErrorKind::Busy,
-            DiskErrorKind::Exists | DiskErrorKind::Unsupported | DiskErrorKind::Failed => {
-                StoreErrorKind::Failed
-            }
+            DiskErrorKind::Exists
+            | DiskErrorKind::Unsupported
+            | DiskErrorKind::Gone
+            | DiskErrorKind::Failed => StoreErrorKind::Failed,
         };
         StoreError::new(kind, error.to_string())
     }

@@ -33,6 +33,11 @@ impl Layout {
         &self.root
     }
 
+    /// The name that a probe of the volume gives to its file for a moment.
+    pub(super) fn probe(&self) -> PathBuf {
+        self.staging.join("probe")
+    }
+
     /// Where files wait for their names.
     pub fn staging(&self) -> &Path {
         &self.staging

@@ -2,12 +2,18 @@
 //! of HTTP.
 
 mod cache;
+mod caretaker;
+mod digest_memory;
+mod digests;
 mod error;
 mod hash;
+mod health;
+mod idle_hasher;
 mod layout;
 mod publisher;
 mod reader;
 mod receiving;
+mod room;
 mod seal;
 mod stored;
 #[cfg(test)]
@@ -15,6 +21,8 @@ mod tests;
 mod volume;
 
 pub use cache::HotCache;
+pub use caretaker::VolumeState;
+pub use digests::{Digester, Digests};
 pub use error::{StoreError, StoreErrorKind, StoreResult};
 pub use hash::{ObjectHash, ObjectHasher, merge_root};
 pub use layout::Layout;

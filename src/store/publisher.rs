@@ -18,17 +18,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::SystemTime;
 
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
+use super::caretaker::Caretaker;
 use super::error::{StoreError, StoreErrorKind, StoreResult};
-use super::layout::Layout;
 use super::receiving::Sealed;
 use crate::base::limits::PUBLISH_BATCH_MAX;
-use crate::disk::Disk;
 use crate::id::ObjectNumber;
 
 /// When an upload is acknowledged.
@@ -59,8 +59,7 @@ pub struct Published {
 pub(super) struct Publisher(Rc<Inner>);
 
 struct Inner {
-    disk: Rc<dyn Disk>,
-    layout: Layout,
+    caretaker: Rc<Caretaker>,
     durability: Durability,
     waiting: RefCell<VecDeque<Request>>,
     running: Cell<bool>,
@@ -81,10 +80,9 @@ struct Linked {
 }
 
 impl Publisher {
-    pub(super) fn new(disk: Rc<dyn Disk>, layout: Layout, durability: Durability) -> Publisher {
+    pub(super) fn new(caretaker: Rc<Caretaker>, durability: Durability) -> Publisher {
         Publisher(Rc::new(Inner {
-            disk,
-            layout,
+            caretaker,
             durability,
             waiting: RefCell::default(),
             running: Cell::new(false),
@@ -95,8 +93,8 @@ impl Publisher {
     /// or at the very last moment whole objects that nobody was told of.
     pub(super) async fn publish(&self, sealed: Vec<Sealed>) -> StoreResult<Vec<Published>> {
         if self.0.durability == Durability::Full {
-            let syncs = sealed.iter().map(|sealed| self.0.disk.sync_data(&sealed.file));
-            join_all(syncs).await.into_iter().collect::<Result<Vec<()>, _>>()?;
+            let syncs = sealed.iter().map(|sealed| self.0.sync(sealed));
+            join_all(syncs).await.into_iter().collect::<StoreResult<Vec<()>>>()?;
         }
         let (answer, answered) = oneshot::channel();
         self.0.waiting.borrow_mut().push_back(Request { sealed, answer });
@@ -141,21 +139,34 @@ impl Inner {
         };
         let linking = batch.into_iter().map(|request| self.link_all(request, prefix));
         let linked: Vec<Linked> = join_all(linking).await.into_iter().flatten().collect();
-        let synced = match self.durability {
-            Durability::Full => self.disk.sync_dir(&self.layout.directory(prefix)).await,
-            Durability::None => Ok(()),
-        };
+        let synced = self.sync_names(prefix).await;
+        if synced.is_ok() && !linked.is_empty() {
+            self.caretaker.worked();
+        }
         for Linked { objects, answer } in linked {
             match &synced {
                 Ok(()) => self.hand_over(objects, answer).await,
                 // After a failed sync the names may or may not last: they go.
                 Err(error) => {
                     self.unlink(&objects).await;
-                    let message = error.to_string();
-                    refuse(answer, StoreError::new(StoreErrorKind::Failed, message));
+                    refuse(answer, error.clone());
                 }
             }
         }
+    }
+
+    async fn sync(&self, sealed: &Sealed) -> StoreResult<()> {
+        let synced = self.caretaker.disk().sync_data(&sealed.file).await;
+        synced.map_err(|error| self.caretaker.lost(error))
+    }
+
+    async fn sync_names(&self, prefix: u8) -> StoreResult<()> {
+        if self.durability == Durability::None {
+            return Ok(());
+        }
+        let directory = self.caretaker.layout().directory(prefix);
+        let synced = self.caretaker.disk().sync_dir(&directory).await;
+        synced.map_err(|error| self.caretaker.lost(error))
     }
 
     /// Links the objects of one request; on a failure takes back those that were linked and tells
@@ -180,7 +191,8 @@ impl Inner {
         let mut number = random::<16>()?;
         number[0] = prefix;
         let object = ObjectNumber::from_bytes(number);
-        self.disk.link(&sealed.file, &self.layout.object(object)).await?;
+        let linked = self.caretaker.disk().link(&sealed.file, &self.object_path(object)).await;
+        linked.map_err(|error| self.caretaker.lost(error))?;
         Ok(Published {
             object,
             size_bytes: sealed.seal.size_bytes,
@@ -198,11 +210,16 @@ impl Inner {
 
     async fn unlink(&self, objects: &[Published]) {
         for published in objects {
-            if let Err(error) = self.disk.remove(&self.layout.object(published.object)).await {
+            let path = self.object_path(published.object);
+            if let Err(error) = self.caretaker.disk().remove(&path).await {
                 // Nobody was told its number: it wastes room and harms nobody.
                 tracing::warn!(%error, "an unacknowledged object could not be removed");
             }
         }
+    }
+
+    fn object_path(&self, object: ObjectNumber) -> PathBuf {
+        self.caretaker.layout().object(object)
     }
 }
 

@@ -22,6 +22,7 @@ use futures_util::stream::{FuturesOrdered, Stream};
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use crate::base::limits::{FRAME_BYTES_OUTSTANDING_MAX, HEAP_READ_SIZE, READS_AHEAD_MAX};
 use crate::disk::{Disk, File, Lease, Pool, Transfer, read_full};
+use crate::id::ObjectNumber;
 use crate::plan::{Chunk, Geometry};
 
 /// Yields the bytes of one range.
@@ -35,6 +36,8 @@ enum Source {
 struct FileReader {
     disk: Rc<dyn Disk>,
     file: File,
+    /// Whose file it is, for the log; `None` for a public one.
+    object: Option<ObjectNumber>,
     /// What no read was submitted for yet.
     rest: Range<u64>,
     reads: FuturesOrdered<LocalBoxFuture<'static, StoreResult<Filled>>>,
@@ -75,12 +78,18 @@ impl Reader {
         Reader(Source::Memory((!data.is_empty()).then_some(data)))
     }
 
-    /// Over `range` of a file.
-    pub(super) fn from_file(disk: Rc<dyn Disk>, file: File, range: Range<u64>) -> Reader {
+    /// Over `range` of a file, an object's or a public one.
+    pub(super) fn from_file(
+        disk: Rc<dyn Disk>,
+        file: File,
+        object: Option<ObjectNumber>,
+        range: Range<u64>,
+    ) -> Reader {
         assert!(range.start <= range.end, "a range runs forward");
         Reader(Source::File(Box::new(FileReader {
             disk,
             file,
+            object,
             rest: range,
             reads: FuturesOrdered::new(),
             window: Rc::default(),
@@ -130,7 +139,13 @@ impl FileReader {
             return Poll::Pending;
         };
         self.failed = matches!(next, Some(Err(_)));
-        Poll::Ready(next.map(|filled| filled.map(|filled| self.frame(filled))))
+        Poll::Ready(next.map(|filled| match filled {
+            Ok(filled) => Ok(self.frame(filled)),
+            Err(error) => Err(match self.object {
+                Some(object) => error.of(object),
+                None => error,
+            }),
+        }))
     }
 
     fn frame(&self, Filled { lease, size }: Filled) -> Frame {

@@ -23,11 +23,15 @@
 //! upload's own task waits for. Dropping this value drops the tasks; the kernel keeps the buffers
 //! until it is done with them (disk/uring.rs) and the file, having no name, vanishes.
 
-use tokio::task::JoinSet;
+use std::cell::Cell;
+use std::rc::Rc;
+
+use tokio::task::{JoinError, JoinSet};
 
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::hash::ObjectHasher;
 use super::publisher::Durability;
+use super::room::Grant;
 use super::seal::Seal;
 use super::volume::Store;
 use crate::base::limits::{BLOCK_SIZE, DIRECT_SIZE_MIN, OBJECT_SIZE_MAX, WRITES_PER_UPLOAD_MAX};
@@ -65,8 +69,12 @@ pub struct Receiving {
     /// Data received, bytes.
     size: u64,
     preallocation: Preallocation,
+    /// Up to here the file has room on the volume: it was taken chunk by chunk, or ahead of them.
+    granted: u64,
     /// How far the file reaches by preallocation, bytes.
     allocated: u64,
+    /// Set by a preallocation that failed: what it took room for has none yet.
+    is_unallocated: Rc<Cell<bool>>,
     tasks: JoinSet<DiskResult<()>>,
     failed: Option<StoreError>,
 }
@@ -99,7 +107,9 @@ impl Receiving {
             hasher: Box::default(),
             size: 0,
             preallocation,
+            granted: 0,
             allocated: 0,
+            is_unallocated: Rc::default(),
             tasks: JoinSet::new(),
             failed: None,
         })
@@ -157,7 +167,8 @@ impl Receiving {
         }
         let Some(file) = self.file.take() else { unreachable!("a seal is at least one write") };
         if self.allocated > end {
-            self.store.disk().truncate(&file, end).await?;
+            let cut = self.store.disk().truncate(&file, end).await;
+            cut.map_err(|error| self.store.caretaker().lost(error))?;
         }
         Ok(Sealed { file, seal })
     }
@@ -229,13 +240,14 @@ impl Receiving {
         end: Option<u64>,
     ) -> StoreResult<()> {
         assert!(chunk.is_aligned(), "only whole blocks go to the disk");
-        let file = self.opened(end).await?;
         while self.tasks.len() >= WRITES_PER_UPLOAD_MAX {
             self.reap().await?;
         }
         while let Some(done) = self.tasks.try_join_next() {
-            flatten(done)?;
+            self.finish(done)?;
         }
+        let grant = self.room_for(&chunk).await?;
+        let file = self.opened(end).await?;
         if end.is_none() {
             self.preallocate(&file);
         }
@@ -243,10 +255,25 @@ impl Receiving {
         self.tasks.spawn_local(async move {
             let span = 0..chunk.size;
             let (lease, result) = write_all(&*disk, &file, lease, span, chunk.offset).await;
-            drop(lease);
+            drop((lease, grant));
             result
         });
         Ok(())
+    }
+
+    /// Room for a chunk, unless it was taken ahead.
+    async fn room_for(&mut self, chunk: &Chunk) -> StoreResult<Option<Grant>> {
+        if self.is_unallocated.take() {
+            self.granted = self.granted.min(chunk.offset);
+            self.preallocation.stop();
+        }
+        let missing = chunk.end().saturating_sub(self.granted);
+        if missing == 0 {
+            return Ok(None);
+        }
+        let grant = self.store.caretaker().take(missing).await?;
+        self.granted = chunk.end();
+        Ok(Some(grant))
     }
 
     /// The file, opened with the first chunk: only then is it known whether it is small.
@@ -254,14 +281,15 @@ impl Receiving {
         if let Some(file) = &self.file {
             return Ok(file.clone());
         }
-        let disk = self.store.disk();
-        let file = disk.create_unnamed(self.store.layout().staging()).await?;
+        let (disk, caretaker) = (self.store.disk(), self.store.caretaker());
+        let created = disk.create_unnamed(self.store.layout().staging()).await;
+        let file = created.map_err(|error| caretaker.lost(error))?;
         // Neither claimed nor ended yet: a full chunk of something long.
         let size = end.or(self.new.size_bytes).unwrap_or(u64::MAX);
         // What must be on disk before the answer gains nothing by the page cache: straight there,
         // small objects are a third faster (docs/decisions.md).
         if size >= DIRECT_SIZE_MIN || self.store.durability() == Durability::Full {
-            disk.set_direct(&file, true)?;
+            disk.set_direct(&file, true).map_err(|error| caretaker.lost(error))?;
         }
         self.file = Some(file.clone());
         Ok(file)
@@ -270,16 +298,24 @@ impl Receiving {
     /// Preallocates beside the writes, never in their way.
     fn preallocate(&mut self, file: &File) {
         let Some(range) = self.preallocation.next(self.cursor.offset()) else { return };
-        self.allocated = range.end;
+        let size = range.end - range.start;
+        // Without preallocation writing is slower, not wrong; and where there is no room ahead
+        // there may still be enough for what is really sent: the chunks find out.
+        let Some(grant) = self.store.caretaker().take_ahead(size) else {
+            return self.preallocation.stop();
+        };
+        (self.granted, self.allocated) = (range.end, range.end);
         let disk = self.store.disk();
         let file = file.clone();
+        let is_unallocated = Rc::clone(&self.is_unallocated);
         self.tasks.spawn_local(async move {
-            match disk.allocate(&file, range.start, range.end - range.start).await {
-                // Without preallocation writing is slower, not wrong; and where there is no room
-                // ahead there may still be enough for what is really sent: the writes find out.
+            let result = disk.allocate(&file, range.start, size).await;
+            drop(grant);
+            match result {
                 Err(error)
                     if matches!(error.kind(), DiskErrorKind::Unsupported | DiskErrorKind::Full) =>
                 {
+                    is_unallocated.set(true);
                     Ok(())
                 }
                 other => other,
@@ -289,8 +325,17 @@ impl Receiving {
 
     async fn reap(&mut self) -> StoreResult<()> {
         match self.tasks.join_next().await {
-            Some(done) => flatten(done),
+            Some(done) => self.finish(done),
             None => Ok(()),
+        }
+    }
+
+    fn finish(&self, done: Result<DiskResult<()>, JoinError>) -> StoreResult<()> {
+        match done {
+            Ok(result) => result.map_err(|error| self.store.caretaker().lost(error)),
+            Err(_stopped) => {
+                Err(StoreError::new(StoreErrorKind::Stopping, "the worker is stopping"))
+            }
         }
     }
 
@@ -332,12 +377,5 @@ impl Sealed {
     /// BLAKE3 of the data.
     pub fn blake3(&self) -> [u8; 32] {
         self.seal.blake3
-    }
-}
-
-fn flatten(done: Result<DiskResult<()>, tokio::task::JoinError>) -> StoreResult<()> {
-    match done {
-        Ok(result) => Ok(result?),
-        Err(_stopped) => Err(StoreError::new(StoreErrorKind::Stopping, "the worker is stopping")),
     }
 }

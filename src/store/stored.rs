@@ -16,15 +16,20 @@ use crate::base::limits::{CACHE_OBJECT_SIZE_MAX, OPEN_READ_SIZE};
 use crate::disk::{Disk, File, Lease, Pool, Stat, read_full};
 use crate::id::ObjectNumber;
 
-/// An object, open for reading.
+/// An object, open for reading. Cloning it is cheap.
+#[derive(Clone)]
 pub struct Stored {
     seal: Arc<Seal>,
     data: Data,
 }
 
-enum Data {
+/// Where its data is.
+#[derive(Clone)]
+pub(super) enum Data {
+    /// All of it, of a small object.
     Memory(Bytes),
-    File { disk: Rc<dyn Disk>, file: File },
+    /// From offset 0 on.
+    File { disk: Rc<dyn Disk>, file: File, object: ObjectNumber },
 }
 
 /// A file below the public directory, open for reading.
@@ -42,6 +47,14 @@ impl Stored {
     /// Opens the object's file and reads its seal; a small object comes with all its data in the
     /// same read, and into the cache.
     pub(super) async fn open(
+        store: &Store,
+        object: ObjectNumber,
+        ticket: &Ticket,
+    ) -> StoreResult<Stored> {
+        Stored::read_seal(store, object, ticket).await.map_err(|error| error.of(object))
+    }
+
+    async fn read_seal(
         store: &Store,
         object: ObjectNumber,
         ticket: &Ticket,
@@ -71,12 +84,16 @@ impl Stored {
             store.cache().offer(object, ticket, hot);
             return Ok(Stored { seal, data: Data::Memory(data) });
         }
-        Ok(Stored { seal, data: Data::File { disk, file } })
+        Ok(Stored { seal, data: Data::File { disk, file, object } })
     }
 
     /// What the object says of itself.
     pub fn seal(&self) -> &Seal {
         &self.seal
+    }
+
+    pub(super) fn data(&self) -> &Data {
+        &self.data
     }
 
     /// A range of the data.
@@ -92,7 +109,9 @@ impl Stored {
                 let end = usize::try_from(range.end).unwrap_or(usize::MAX);
                 Reader::from_memory(data.slice(start..end))
             }
-            Data::File { disk, file } => Reader::from_file(Rc::clone(disk), file.clone(), range),
+            Data::File { disk, file, object } => {
+                Reader::from_file(Rc::clone(disk), file.clone(), Some(*object), range)
+            }
         }
     }
 }
@@ -118,7 +137,7 @@ impl PublicFile {
     /// When the range is not inside the file as it was opened.
     pub fn read(&self, range: Range<u64>) -> Reader {
         assert!(range.end <= self.stat.size, "a range lies inside the file");
-        Reader::from_file(Rc::clone(&self.disk), self.file.clone(), range)
+        Reader::from_file(Rc::clone(&self.disk), self.file.clone(), None, range)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The store's promises, on the memory disk: the same bytes back, all or nothing, nothing left.
-//! `sweeps.rs` repeats the workload with every operation failing and with a crash after each.
+//! `failures.rs` fills the disk and breaks it; `sweeps.rs` repeats a workload with every operation
+//! failing and with a crash after each.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,7 +16,9 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::disk::{Disk, Loss, MemoryDisk, Pool, Slab, SlabOptions};
 use crate::id::ObjectNumber;
+use crate::telemetry::Metrics;
 
+mod failures;
 mod sweeps;
 
 const CHUNK: usize = 16 << 10;
@@ -34,9 +37,13 @@ fn slab() -> Slab {
     Slab::new(options).unwrap()
 }
 
+fn volume() -> Arc<VolumeState> {
+    Arc::new(VolumeState::new(Metrics::new(1)))
+}
+
 fn store_over(disk: Rc<dyn Disk>) -> Store {
     let options = StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 0 };
-    Store::new(disk, Arc::new(HotCache::new(1 << 20)), &options)
+    Store::new(disk, Arc::new(HotCache::new(1 << 20)), volume(), &options)
 }
 
 async fn prepared() -> Rc<MemoryDisk> {
@@ -288,7 +295,7 @@ fn an_upload_without_room_is_refused_before_its_first_byte() {
         Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
         let options =
             StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 512 << 10 };
-        let store = Store::new(disk, Arc::new(HotCache::new(0)), &options);
+        let store = Store::new(disk, Arc::new(HotCache::new(0)), volume(), &options);
         let refused = store.create(new_object(Some(600 << 10))).await.err().unwrap();
         assert_eq!(refused.kind(), StoreErrorKind::Full);
         assert!(store.create(new_object(Some(100 << 10))).await.is_ok());

@@ -1,22 +1,18 @@
 //! The store as a worker sees it: one handle over disk, layout, publisher and cache.
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::cache::HotCache;
+use super::caretaker::{Caretaker, VolumeState};
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::layout::Layout;
 use super::publisher::{Durability, Published, Publisher};
 use super::receiving::{NewObject, Receiving, Sealed};
 use super::stored::{PublicFile, Stored};
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskErrorKind};
 use crate::id::ObjectNumber;
-
-/// How old a reading of the free space may be. Uploads in between are covered by the reserve.
-const FREE_SPACE_AGE_MAX: Duration = Duration::from_millis(500);
 
 /// What the operator decides about the store.
 #[derive(Clone, Debug)]
@@ -34,47 +30,40 @@ pub struct StoreOptions {
 pub struct Store(Rc<Inner>);
 
 struct Inner {
-    disk: Rc<dyn Disk>,
-    layout: Layout,
+    caretaker: Rc<Caretaker>,
     publisher: Publisher,
     cache: Arc<HotCache>,
     durability: Durability,
-    min_free: u64,
-    free: Cell<Option<(Instant, u64)>>,
 }
 
 impl Store {
-    /// A worker's store over its disk and the process's cache. The root was prepared
+    /// A worker's store over its disk and the process's cache and volume. The root was prepared
     /// ([`Layout::prepare`]) before.
-    pub fn new(disk: Rc<dyn Disk>, cache: Arc<HotCache>, options: &StoreOptions) -> Store {
+    pub fn new(
+        disk: Rc<dyn Disk>,
+        cache: Arc<HotCache>,
+        volume: Arc<VolumeState>,
+        options: &StoreOptions,
+    ) -> Store {
         let layout = Layout::new(&options.root);
         let durability = options.durability;
-        let publisher = Publisher::new(Rc::clone(&disk), layout.clone(), durability);
-        Store(Rc::new(Inner {
-            disk,
-            layout,
-            publisher,
-            cache,
-            durability,
-            min_free: options.min_free,
-            free: Cell::new(None),
-        }))
+        let caretaker = Rc::new(Caretaker::new(disk, layout, volume, options.min_free));
+        let publisher = Publisher::new(Rc::clone(&caretaker), durability);
+        Store(Rc::new(Inner { caretaker, publisher, cache, durability }))
     }
 
-    /// Whether the volume has room for what is claimed beside the reserve.
+    /// Whether an upload may begin: the volume works, and has room for what is claimed beside the
+    /// reserve.
     ///
     /// # Errors
-    /// `Full`, or what the disk says.
+    /// `VolumeFailed`, `Full`, or what the disk says.
     pub async fn check_room(&self, claimed_bytes: u64) -> StoreResult<()> {
-        let free = self.free_bytes().await?;
-        let needed = claimed_bytes.saturating_add(self.0.min_free);
-        if free >= needed {
-            return Ok(());
-        }
-        let reserve = self.0.min_free;
-        let message =
-            format!("{free} bytes are free, {claimed_bytes} are claimed, {reserve} are reserved");
-        Err(StoreError::new(StoreErrorKind::Full, message))
+        self.0.caretaker.admit(claimed_bytes).await
+    }
+
+    /// Why the volume takes no uploads and what to do, if it failed.
+    pub fn volume_failure(&self) -> Option<String> {
+        self.0.caretaker.failure()
     }
 
     /// Begins an object. Reserves nothing: a claimed size is checked against the room there is.
@@ -98,11 +87,18 @@ impl Store {
     /// Opens an object.
     ///
     /// # Errors
-    /// `NotFound`; `Damaged` when it is not what was sealed.
+    /// `NotFound`; `Damaged` when it is not what was sealed; `VolumeFailed` when it may be there
+    /// but the volume is not.
     pub async fn open(&self, object: ObjectNumber) -> StoreResult<Stored> {
-        match self.0.cache.get(object) {
-            Ok(hot) => Ok(Stored::from_hot(hot)),
-            Err(ticket) => Stored::open(self, object, &ticket).await,
+        let ticket = match self.0.cache.get(object) {
+            Ok(hot) => return Ok(Stored::from_hot(hot)),
+            Err(ticket) => ticket,
+        };
+        match Stored::open(self, object, &ticket).await {
+            Err(error) if error.kind() == StoreErrorKind::NotFound => {
+                self.0.caretaker.check_working().and(Err(error))
+            }
+            opened => opened,
         }
     }
 
@@ -111,11 +107,18 @@ impl Store {
     /// # Errors
     /// `NotFound`, or what the disk says.
     pub async fn delete(&self, object: ObjectNumber) -> StoreResult<()> {
-        self.0.disk.remove(&self.0.layout.object(object)).await?;
+        let (disk, layout) = (self.disk(), self.layout());
+        match disk.remove(&layout.object(object)).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == DiskErrorKind::NotFound => {
+                return self.0.caretaker.check_working().and(Err(error.into()));
+            }
+            Err(error) => return Err(self.0.caretaker.lost(error)),
+        }
         // After the removal: whoever misses from here on finds no file to bring back.
         self.0.cache.forget(object);
-        self.0.disk.sync_dir(&self.0.layout.directory(object.as_bytes()[0])).await?;
-        Ok(())
+        let directory = layout.directory(object.as_bytes()[0]);
+        disk.sync_dir(&directory).await.map_err(|error| self.0.caretaker.lost(error))
     }
 
     /// Opens a regular file below `dir`.
@@ -123,25 +126,30 @@ impl Store {
     /// # Errors
     /// `NotFound`, also for a path that leads out of `dir` and for what is no regular file.
     pub async fn open_public(&self, dir: &Path, path: &Path) -> StoreResult<PublicFile> {
-        let file = self.0.disk.open_beneath(dir, path).await?;
-        let stat = self.0.disk.stat(&file).await?;
+        let disk = self.disk();
+        let file = disk.open_beneath(dir, path).await?;
+        let stat = disk.stat(&file).await?;
         if !stat.is_file {
             return Err(StoreError::new(StoreErrorKind::NotFound, "not a regular file"));
         }
-        Ok(PublicFile::new(Rc::clone(&self.0.disk), file, stat))
+        Ok(PublicFile::new(disk, file, stat))
     }
 
     /// Ends the disk: resolves when nothing is in flight.
     pub async fn close(&self) {
-        self.0.disk.drain().await;
+        self.disk().drain().await;
     }
 
     pub(super) fn disk(&self) -> Rc<dyn Disk> {
-        Rc::clone(&self.0.disk)
+        Rc::clone(self.0.caretaker.disk())
     }
 
     pub(super) fn layout(&self) -> &Layout {
-        &self.0.layout
+        self.0.caretaker.layout()
+    }
+
+    pub(super) fn caretaker(&self) -> &Rc<Caretaker> {
+        &self.0.caretaker
     }
 
     pub(super) fn durability(&self) -> Durability {
@@ -150,17 +158,5 @@ impl Store {
 
     pub(super) fn cache(&self) -> &HotCache {
         &self.0.cache
-    }
-
-    async fn free_bytes(&self) -> StoreResult<u64> {
-        let now = Instant::now();
-        if let Some((read_at, free)) = self.0.free.get()
-            && now.duration_since(read_at) < FREE_SPACE_AGE_MAX
-        {
-            return Ok(free);
-        }
-        let free = self.0.disk.free_bytes(self.0.layout.root()).await?;
-        self.0.free.set(Some((now, free)));
-        Ok(free)
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
-use super::cells::Histogram;
+use super::cells::{Gauge, Histogram};
 use super::table::{Cell, Spec, TABLE, WorkerMetrics};
 
 /// All cells of the process.
@@ -13,13 +13,16 @@ pub struct Metrics {
     workers: Vec<Arc<WorkerMetrics>>,
     /// What moves bytes to disk and whether its buffers are registered.
     engine: OnceLock<(String, bool)>,
+    volume_failed: Gauge,
+    volume_free_bytes: Gauge,
 }
 
 impl Metrics {
     /// Cells for `worker_count` workers, all zero.
     pub fn new(worker_count: usize) -> Arc<Metrics> {
         let workers = (0..worker_count).map(|_| Arc::default()).collect();
-        Arc::new(Metrics { workers, engine: OnceLock::new() })
+        let (volume_failed, volume_free_bytes) = Default::default();
+        Arc::new(Metrics { workers, engine: OnceLock::new(), volume_failed, volume_free_bytes })
     }
 
     /// The cells of one worker.
@@ -31,6 +34,16 @@ impl Metrics {
     /// Says which engine runs; the first to say it is believed, as all workers run the same.
     pub fn set_engine(&self, engine: &str, buffers_registered: bool) {
         let _ = self.engine.set((engine.to_owned(), buffers_registered));
+    }
+
+    /// Says whether the volume has failed.
+    pub fn set_volume_failed(&self, has_failed: bool) {
+        self.volume_failed.set(usize::from(has_failed));
+    }
+
+    /// Says what was free on the volume when last looked at.
+    pub fn set_volume_free(&self, bytes: u64) {
+        self.volume_free_bytes.set(usize::try_from(bytes).unwrap_or(usize::MAX));
     }
 
     /// Everything in the Prometheus text format, version 0.0.4.
@@ -64,6 +77,12 @@ impl Metrics {
                 ),
             );
         }
+        let failed = "1 while the volume takes no uploads because writing to it failed.";
+        render_head(page, "ringhold_volume_failed", "gauge", failed);
+        line(page, format_args!("ringhold_volume_failed {}", self.volume_failed.get()));
+        let free = "Bytes free on the volume, the reserve among them, when an upload last asked.";
+        render_head(page, "ringhold_volume_free_bytes", "gauge", free);
+        line(page, format_args!("ringhold_volume_free_bytes {}", self.volume_free_bytes.get()));
     }
 }
 

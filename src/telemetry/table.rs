@@ -114,6 +114,10 @@ declare! {
         "Bytes of files that came from the sources of imports.";
     downloads: Counter, "ringhold_downloads_total", "", "downloads",
         "Downloads begun.";
+    digests_computed: Counter, "ringhold_digests_computed_total", "", "digests",
+        "Digests of stored objects computed because somebody wanted them (Want-Repr-Digest).";
+    digested_bytes: Counter, "ringhold_digested_bytes_total", "", "bytes",
+        "Bytes of stored objects hashed for that.";
     leases_upload: Gauge, "ringhold_leases_in_use", "pool=\"upload\"", "buffers",
         "Buffers of the slab that are held by an upload, a transfer or a response.";
     leases_download: Gauge, "ringhold_leases_in_use", "pool=\"download\"", "buffers",
@@ -134,7 +138,10 @@ pub fn docs_page() -> String {
          declaration in `src/telemetry/table.rs`; a test keeps the two in step.\n\n\
          Every metric of the table has the label `worker`, the worker's index from 0. Two gauges \
          of the value 1 describe the process: `ringhold_build_info` (label `version`) and \
-         `ringhold_engine_info` (labels `engine`, `buffers_registered`).\n\n\
+         `ringhold_engine_info` (labels `engine`, `buffers_registered`). Two more describe the \
+         volume: `ringhold_volume_failed` is 1 while it takes no uploads because writing to it \
+         failed, and `ringhold_volume_free_bytes` is what was free, the reserve among it, when an \
+         upload last asked.\n\n\
          | metric | label | kind | unit | tells |\n|---|---|---|---|---|\n",
     );
     for Spec { name, label, kind, unit, help } in TABLE {

@@ -3,6 +3,8 @@
 mod address;
 mod conditional;
 mod content_type;
+mod digest;
+mod digest_fields;
 mod disposition;
 mod documents;
 mod file_name;
@@ -14,10 +16,15 @@ mod range;
 mod resume;
 mod source_name;
 mod source_url;
+mod structured;
 
 pub use address::special_purpose;
 pub use conditional::{Conditions, EntityTag, Outcome, Validators, evaluate};
 pub use content_type::{MediaType, choose_content_type};
+pub use digest::{Digest, DigestAlgorithm, DigestHasher};
+pub use digest_fields::{
+    DigestFieldError, content_md5, digest_member, digest_members, wanted_algorithm,
+};
 pub use disposition::{attachment, inline};
 pub use documents::{DocumentError, Documents, Event};
 pub use file_name::{decode_percent, safe_file_name};

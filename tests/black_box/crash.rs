@@ -110,7 +110,7 @@ fn upload(address: SocketAddr, stream: u64) -> io::Result<(String, usize)> {
     let mut answer = Vec::new();
     let mut response = client.response_into("PUT", &mut |got| answer.extend_from_slice(got))?;
     response.body = answer;
-    if matches!(response.status, 500 | 507) {
+    if matches!(response.status, 500 | 503 | 507) {
         // The disk went before the daemon did, or is full; where it should not go, the harness
         // sees the ERROR.
         return Err(io::Error::other("the daemon has no disk, or a full one"));

@@ -6,10 +6,13 @@
 
 mod crash;
 mod delete;
+mod digests;
 mod docs_http;
 mod download;
 mod drain;
 mod errors;
+mod failing_disk;
+mod full_disk;
 mod harness;
 mod health;
 mod ids;

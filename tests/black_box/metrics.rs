@@ -35,6 +35,9 @@ fn every_metric_moves_and_every_gauge_comes_back() {
     let large = daemon.connect().put("large", &payload(1, LARGE_SIZE)).target();
     assert_eq!(daemon.request("GET", &large, &[("If-None-Match", "*")], b"").status, 304);
     assert_eq!(daemon.get("/files/unknown").status, 404);
+    let small = daemon.connect().put("small", b"hello").target();
+    let wanted = daemon.request("HEAD", &small, &[("Want-Repr-Digest", "md5=1")], b"");
+    assert!(wanted.header("repr-digest").is_some());
     break_an_upload_off(&daemon);
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {

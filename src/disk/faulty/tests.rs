@@ -135,7 +135,7 @@ fn a_seed_decides_which_operations_fail() {
             let (_, disk) = disks(plan);
             assert_eq!(disk.seed(), seed);
             for index in 0..40 {
-                if let Err(error) = disk.free_bytes(Path::new("/")).await {
+                if let Err(error) = disk.free_space(Path::new("/")).await {
                     assert_eq!(error.kind(), DiskErrorKind::Full);
                     filled.borrow_mut().push(index);
                 }
@@ -157,7 +157,7 @@ fn delays_change_the_order_of_completions() {
         run_local(async move {
             let (_, disk) = disks(FaultPlan::seeded(seed, 5));
             let asks = (0..10).map(async |index| {
-                disk.free_bytes(Path::new("/")).await.unwrap();
+                disk.free_space(Path::new("/")).await.unwrap();
                 filled.borrow_mut().push(index);
             });
             futures_util::future::join_all(asks).await;
@@ -173,15 +173,15 @@ fn delays_change_the_order_of_completions() {
 fn a_stopped_disk_refuses_or_says_nothing() {
     run_local(async {
         let (_, disk) = disks(FaultPlan::none().stop_after(2, Stop::Refusal));
-        assert!(disk.free_bytes(Path::new("/")).await.is_ok());
+        assert!(disk.free_space(Path::new("/")).await.is_ok());
         assert!(!disk.is_stopped());
-        assert!(disk.free_bytes(Path::new("/")).await.is_ok());
+        assert!(disk.free_space(Path::new("/")).await.is_ok());
         assert!(disk.is_stopped());
-        let refused = disk.free_bytes(Path::new("/")).await.unwrap_err();
+        let refused = disk.free_space(Path::new("/")).await.unwrap_err();
         assert_eq!(refused.kind(), DiskErrorKind::Cancelled);
 
         let (_, disk) = disks(FaultPlan::none().stop_after(0, Stop::Silence));
-        let mut silent = disk.free_bytes(Path::new("/"));
+        let mut silent = disk.free_space(Path::new("/"));
         for _ in 0..100 {
             assert!(futures_util::poll!(&mut silent).is_pending());
             yield_now().await;

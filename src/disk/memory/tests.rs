@@ -149,7 +149,7 @@ fn a_full_disk_takes_what_fits_and_then_nothing() {
     on_disk(|disk| async move {
         let disk = disk.with_capacity(3 * BLOCK_SIZE as u64 + 5);
         let first = write_file(&disk, "/first", 1).await;
-        assert_eq!(disk.free_bytes(Path::new("/")).await.unwrap(), BLOCK_SIZE as u64);
+        assert_eq!(disk.free_space(Path::new("/")).await.unwrap().bytes, BLOCK_SIZE as u64);
         let second = disk.create_unnamed(Path::new("/")).await.unwrap();
         let short = disk.write(&second, filled(&disk, 2), 0..2 * BLOCK_SIZE, 0).await;
         assert_eq!(short.result.unwrap(), BLOCK_SIZE);
@@ -161,7 +161,7 @@ fn a_full_disk_takes_what_fits_and_then_nothing() {
         assert_eq!(over.result.unwrap(), BLOCK_SIZE, "what is there can be written over");
         drop(second);
         disk.truncate(&first, 1).await.unwrap();
-        assert_eq!(disk.free_bytes(Path::new("/")).await.unwrap(), 2 * BLOCK_SIZE as u64);
+        assert_eq!(disk.free_space(Path::new("/")).await.unwrap().bytes, 2 * BLOCK_SIZE as u64);
     });
 }
 

@@ -19,7 +19,9 @@ use crate::disk::{Disk as _, MemoryDisk, Slab, SlabOptions};
 use crate::http::HttpOptions;
 use crate::id::IdService;
 use crate::import::{ImportOptions, Importer, SystemNetwork};
-use crate::store::{Durability, HotCache, Layout, Store, StoreOptions};
+use crate::store::{
+    Digester, Digests, Durability, HotCache, Layout, Store, StoreOptions, VolumeState,
+};
 use crate::telemetry::Metrics;
 use crate::worker::{Drain, Presence};
 
@@ -48,11 +50,14 @@ impl Bench {
         let disk = Rc::new(MemoryDisk::new(Slab::new(options).unwrap(), 4));
         Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
         let options = StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 0 };
-        let store = Store::new(Rc::clone(&disk) as _, Arc::new(HotCache::new(1 << 20)), &options);
+        let volume = Arc::new(VolumeState::new(Metrics::new(1)));
+        let cache = Arc::new(HotCache::new(1 << 20));
+        let store = Store::new(Rc::clone(&disk) as _, cache, volume, &options);
         let (drain, metrics) = (Drain::new(), Metrics::new(1));
         let face = Rc::new(FaceParts {
             options: HttpOptions { max_upload_size_bytes: Some(UPLOAD_SIZE_MAX), public: None },
             store,
+            digests: Digests::new(Digester::start().unwrap(), metrics.worker(0)),
             ids: Arc::new(IdService::new(b"a secret of a test", &[]).unwrap()),
             worker_metrics: metrics.worker(0),
             metrics,

@@ -179,7 +179,12 @@ impl Client {
         body
     }
 
-    fn read_body(&mut self, head: &Response, sink: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+    /// Hands out the body that follows `head`, until its end or that of the connection.
+    pub(crate) fn read_body(
+        &mut self,
+        head: &Response,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> io::Result<()> {
         if head.header("transfer-encoding") == Some("chunked") {
             return self.read_chunks(sink);
         }
@@ -225,7 +230,13 @@ impl Client {
     fn receive(&mut self) -> io::Result<()> {
         let held = self.received.len();
         self.received.resize(held + READ_SIZE, 0);
-        let outcome = self.stream.read(&mut self.received[held..]);
+        let outcome = loop {
+            match self.stream.read(&mut self.received[held..]) {
+                // A machine that was suspended interrupts reads that have a timeout.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => break outcome,
+            }
+        };
         self.received.truncate(held + *outcome.as_ref().unwrap_or(&0));
         match outcome {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),

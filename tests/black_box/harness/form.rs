@@ -23,6 +23,17 @@ impl Form {
         self
     }
 
+    /// Adds a file field with one more header.
+    pub(crate) fn file_with(mut self, header: &str, name: &str, content: &[u8]) -> Form {
+        let head = format!(
+            "--{}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             {header}\r\n\r\n",
+            self.boundary
+        );
+        self.part(&head, content);
+        self
+    }
+
     /// Adds a text field.
     pub(crate) fn text(mut self, field: &str, value: &str) -> Form {
         let head = format!(

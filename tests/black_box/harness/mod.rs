@@ -9,6 +9,7 @@ mod page;
 mod payload;
 mod seal;
 mod source;
+mod volume;
 
 pub(crate) use client::{Client, Response, Uploaded, request};
 pub(crate) use daemon::{Daemon, Engine, Setup, engines, heavy, signal};
@@ -18,3 +19,4 @@ pub(crate) use page::fenced;
 pub(crate) use payload::{Payload, payload};
 pub(crate) use seal::verify_object;
 pub(crate) use source::{Asked, Source, Stream};
+pub(crate) use volume::{Volume, allocated_bytes};
