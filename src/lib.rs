@@ -10,6 +10,7 @@
 //! | 4 | [`http`] | the daemon's face: routes, handlers, bodies, errors |
 //! | 3 | [`worker`] | threads, pinning, listeners, hand-over, drain |
 //! | 3 | [`store`] | objects: write, seal, publish, read, recover |
+//! | 3 | [`import`] | fetching a file for somebody else |
 //! | 2 | [`disk`] | the `Disk` trait and its engines; the slab; the probe |
 //! | 1 | [`plan`] | the chunk planner; pure |
 //! | 1 | [`wire`] | codecs shared by both ends; pure |
@@ -23,6 +24,7 @@ pub mod config;
 pub mod disk;
 pub mod http;
 pub mod id;
+pub mod import;
 pub mod plan;
 pub mod store;
 pub mod telemetry;

@@ -14,7 +14,7 @@ use std::process::Command;
 use ringhold::http::ROUTES;
 
 /// A module imports modules of lower floors only.
-const FLOORS: [(&str, u32); 15] = [
+const FLOORS: [(&str, u32); 16] = [
     ("base", 0),
     ("plan", 1),
     ("wire", 1),
@@ -23,6 +23,7 @@ const FLOORS: [(&str, u32); 15] = [
     ("disk", 2),
     ("worker", 3),
     ("store", 3),
+    ("import", 3),
     ("http", 4),
     ("client", 4),
     ("relay", 4),

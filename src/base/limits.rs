@@ -202,6 +202,49 @@ pub const LARGE_READS_MAX: usize = 4;
 /// [`LARGE_READS_MAX`] has one each: 2 MiB beside a slab of 80 MiB by default.
 pub const LARGE_READS_PER_WORKER_MAX: usize = 4;
 
+// ---- import ---------------------------------------------------------------------------------
+
+/// Imports at once, all workers together; each costs twice [`IMPORT_BUFFER_SIZE_MAX`] and the
+/// buffers of TLS, 640 KiB: 5 MiB of the memory contract's 32.
+pub const IMPORTS_MAX: usize = 8;
+/// Most that is read of a source in one call, bytes; as much again may be on its way to the store.
+pub const IMPORT_BUFFER_SIZE_MAX: usize = 256 << 10;
+/// Head of a source's answer, bytes: four times what we take from a client, for cookies.
+pub const IMPORT_HEAD_SIZE_MAX: usize = 64 << 10;
+/// Longest URL, bytes: what RFC 9110, section 4.1, asks everybody to support.
+pub const URL_SIZE_MAX: usize = 8000;
+/// Redirects followed. A chain of a link shortener, a mirror list and a mirror has three.
+pub const IMPORT_REDIRECTS_MAX: usize = 5;
+/// Addresses of one name that are tried.
+pub const IMPORT_ADDRESSES_MAX: usize = 4;
+/// Time for a connection to one of them, seconds: all of them fit the time for an answer.
+pub const IMPORT_CONNECT_TIMEOUT_S: u64 = 7;
+/// Time from a request's name lookup to the head of its answer, seconds.
+pub const IMPORT_ANSWER_TIMEOUT_S: u64 = 30;
+/// Time without a byte from a source, seconds.
+pub const IMPORT_IDLE_TIMEOUT_S: u64 = 30;
+/// Slowest average rate of a source, bytes a second, reckoned as that of a client's body. A modem;
+/// below it somebody holds one of few places.
+pub const IMPORT_RATE_MIN: u64 = 4 << 10;
+/// Time for one import, seconds: 2 TB at 100 MB/s.
+pub const IMPORT_TIMEOUT_S: u64 = 6 * 60 * 60;
+/// Times that one import asks for the rest after its transfer broke.
+pub const IMPORT_RESUMES_MAX: u32 = 5;
+/// Pause before the first of them, milliseconds; doubled for each: 16 s in all.
+pub const IMPORT_RESUME_PAUSE_MS: u64 = 500;
+/// How much older than the answer a `Last-Modified` must be to tell two states of a file apart,
+/// seconds: that much may the clocks of the source's parts disagree.
+pub const VALIDATOR_AGE_MIN_S: u64 = 60;
+/// Wait for a source to close its connection after the file, milliseconds: bytes beyond the length
+/// it told come within this time, and one that stays open costs no more.
+pub const IMPORT_END_WAIT_MS: u64 = 200;
+/// Name lookups at once, all workers together. One that its import gave up on keeps its thread
+/// until the system's resolver does, 30 s by default.
+pub const LOOKUPS_MAX: usize = 2 * IMPORTS_MAX;
+/// Stack of such a thread, bytes: the C library's resolver, and what it is configured to load, keep
+/// packets and lines on it.
+pub const LOOKUP_THREAD_STACK_SIZE: usize = 512 << 10;
+
 // ---- http -----------------------------------------------------------------------------------
 
 /// Longest file name kept, bytes of UTF-8: the limit of every common filesystem (`NAME_MAX`).
@@ -233,7 +276,7 @@ pub const BODY_RATE_GRACE_S: u64 = 30;
 /// Slowest average rate of a body over the time spent waiting for it, bytes per second. A tenth
 /// of GPRS; below it is no network, but somebody who holds connections.
 pub const BODY_RATE_MIN: u64 = 512;
-/// Waiting for a client after which an upload gives its buffer back, milliseconds. Longer than the
+/// Waiting for a sender after which an upload gives its buffer back, milliseconds. Longer than the
 /// pauses inside a fast transfer, shorter than a round trip around the world.
 pub const PARK_AFTER_MS: u64 = 20;
 /// Bytes of an upload hashed for a digest field before they are handed on: they are still in the
@@ -273,6 +316,9 @@ pub const SECRET_FILE_SIZE_MAX: u64 = 4096;
 const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(SOCKET_READ_SIZE_SMALL < SOCKET_READ_SIZE_LARGE);
 const _: () = assert!(LARGE_READS_PER_WORKER_MAX <= LARGE_READS_MAX);
+const _: () =
+    assert!(IMPORT_ADDRESSES_MAX as u64 * IMPORT_CONNECT_TIMEOUT_S < IMPORT_ANSWER_TIMEOUT_S);
+const _: () = assert!(IMPORT_HEAD_SIZE_MAX < IMPORT_BUFFER_SIZE_MAX);
 const _: () = assert!(DIGEST_STEP_SIZE.is_multiple_of(READ_SIZE));
 const _: () = assert!(DIGEST_PIECE_SIZE <= DIGEST_TURN_SIZE);
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));

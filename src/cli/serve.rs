@@ -21,6 +21,7 @@ use crate::config::{Environment, Secret, SecretOrigin, ServeArguments, ServeOpti
 use crate::disk::{self, Chosen, Disk, EngineReport, MeteredDisk, RootLock, Slab, SlabOptions};
 use crate::http::{Face, FaceParts};
 use crate::id::IdService;
+use crate::import::{Importer, SystemNetwork};
 use crate::store::{Digester, Digests, HotCache, Layout, Store, VolumeState};
 use crate::telemetry::Metrics;
 use crate::worker::{
@@ -33,6 +34,7 @@ struct House {
     chosen: Chosen,
     ids: Arc<IdService>,
     cache: Arc<HotCache>,
+    importer: Arc<Importer>,
     volume: Arc<VolumeState>,
     digester: Arc<Digester>,
     metrics: Arc<Metrics>,
@@ -64,8 +66,19 @@ pub fn serve(arguments: ServeArguments, environment: &Environment) -> Result<(),
     // Here, as a thread inherits its maker's core: it may run on any.
     let digester = Digester::start()
         .map_err(|error| Failure::failed(format!("no thread for digests: {error}")))?;
+    let importer = Importer::new(options.import.clone(), Box::new(SystemNetwork::default()));
     let report = OnceLock::new();
-    let house = Arc::new(House { options, chosen, ids, cache, volume, digester, metrics, report });
+    let house = Arc::new(House {
+        options,
+        chosen,
+        ids,
+        cache,
+        importer,
+        volume,
+        digester,
+        metrics,
+        report,
+    });
     let pool = Pool::start(&house.pool_options(), &house.metrics, &House::factory(&house))
         .map_err(Failure::failed)?;
     house.announce(&pool);
@@ -137,6 +150,7 @@ impl House {
             store,
             digests: Digests::new(Arc::clone(&self.digester), Arc::clone(&worker_metrics)),
             ids: Arc::clone(&self.ids),
+            importer: Arc::clone(&self.importer),
             metrics: Arc::clone(&self.metrics),
             worker_metrics,
             drain: seat.drain,

@@ -1,12 +1,13 @@
 //! The command line as it is written: each flag defined once, its environment name beside it.
 //! What the values mean is for the resolved options (`serve.rs`).
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 
 use crate::base::units::{ByteSize, parse_duration};
 
@@ -69,6 +70,10 @@ pub struct ServeArguments {
     /// Check every download against the stored hashes as it is read
     #[arg(long, env = "RINGHOLD_VERIFY_READS", value_parser = BoolishValueParser::new())]
     pub verify_reads: bool,
+    /// Network that POST /uploadFile may fetch from although it is not public, repeatable
+    #[arg(long, value_name = "CIDR", env = "RINGHOLD_IMPORT_ALLOW", value_delimiter = ',',
+          value_parser = parse_network)]
+    pub import_allow: Vec<IpNet>,
     /// How long running requests may go on after SIGTERM or SIGINT
     #[arg(long, value_name = "TIME", env = "RINGHOLD_GRACE", default_value = "30s",
           value_parser = parse_duration)]
@@ -164,6 +169,13 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
     addresses.next().ok_or_else(|| format!("the name has no address; {remedy}"))
 }
 
+/// A network, or one address.
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let parsed = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    parsed.map_err(|_| "write a network like 10.0.0.0/8 or fd00::/8, or an address".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -204,11 +216,21 @@ mod tests {
     }
 
     #[test]
+    fn networks_come_one_by_one_or_in_a_list() {
+        let line = ["ringhold", "serve", "--import-allow", "10.0.0.0/8, ::1", "--import-allow"];
+        let parsed = Arguments::try_parse_from([&line[..], &["192.0.2.1"]].concat()).unwrap();
+        let Command::Serve(arguments) = parsed.command else { panic!("asked for serve") };
+        let networks: Vec<_> = arguments.import_allow.iter().map(IpNet::to_string).collect();
+        assert_eq!(networks, ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]);
+    }
+
+    #[test]
     fn a_command_line_that_makes_no_sense_is_a_usage_error() {
         for wrong in [
             &["ringhold", "serve", "--grace", "30"][..],
             &["ringhold", "serve", "--chunk-size", "big"],
             &["ringhold", "serve", "--engine", "steam"],
+            &["ringhold", "serve", "--import-allow", "localhost"],
             &["ringhold", "serve", "extra"],
             &["ringhold", "verify", "--rate", "fast"],
             &["ringhold", "sever"],

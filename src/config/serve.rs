@@ -13,6 +13,7 @@ use crate::base::limits::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, QUEUE_DEPTH_MAX, WORKE
 use crate::base::units::ByteSize;
 use crate::disk::EngineChoice;
 use crate::http::HttpOptions;
+use crate::import::ImportOptions;
 use crate::store::{Durability, StoreOptions};
 
 /// The resolved options of `serve`.
@@ -32,6 +33,8 @@ pub struct ServeOptions {
     pub chunk_size: usize,
     /// The store's part.
     pub store: StoreOptions,
+    /// The imports' part.
+    pub import: ImportOptions,
     /// The face's part.
     pub http: HttpOptions,
 }
@@ -57,6 +60,7 @@ impl ServeOptions {
                 min_free: arguments.min_free.0,
                 verify_reads: arguments.verify_reads,
             },
+            import: ImportOptions { allow: arguments.import_allow },
             http: HttpOptions {
                 max_upload_size_bytes: arguments.max_upload_size.map(|size| size.0),
                 public: public(arguments.public)?,
@@ -156,6 +160,7 @@ mod tests {
         assert_eq!(options.chunk_size, CHUNK_SIZE_DEFAULT);
         assert_eq!(options.store.root, PathBuf::from("./files"));
         assert_eq!(options.store.min_free, 256 << 20);
+        assert!(options.import.allow.is_empty(), "the public Internet and nothing else");
         assert_eq!((options.http.public, options.http.max_upload_size_bytes), (None, None));
     }
 

@@ -28,19 +28,22 @@ use super::request_body::RequestBody;
 use super::routes;
 use super::watch::{Expiry, Watch, Watched};
 use crate::base::limits::{CONNECTION_BUFFER_SIZE_MAX, HEAD_SIZE_MAX};
+use crate::worker::Attended;
 
 /// Why a connection is no longer served.
 enum End {
     Done(hyper::Result<()>),
     Expired(Expiry),
+    /// The client left, and nobody else wants what was done for it.
+    Left,
 }
 
 /// Serves one connection to its end.
 pub(super) async fn serve<S>(face: Rc<FaceParts>, socket: S, peer: SocketAddr)
 where
-    S: Read + Write + Unpin + 'static,
+    S: Read + Write + Attended + Unpin + 'static,
 {
-    let watch = Watch::new();
+    let watch = Watch::new(socket.presence());
     let leftover = Leftover::default();
     let linger = Linger::new(leftover.clone());
     let drain = face.drain.clone();
@@ -66,12 +69,16 @@ where
             // An idle connection is closed by this, which only another poll finds out.
             cx.waker().wake_by_ref();
         }
+        if watch.poll_left(cx).is_ready() {
+            return Poll::Ready(End::Left);
+        }
         watch.poll_expired(cx).map(End::Expired)
     })
     .await;
     match end {
         End::Done(Ok(())) => {}
         End::Done(Err(error)) => tracing::debug!(%peer, %error, "connection ended"),
+        End::Left => tracing::debug!(%peer, "the client left while it was served"),
         End::Expired(expiry) => tracing::debug!(%peer, ?expiry, "connection timed out"),
     }
 }
@@ -109,7 +116,7 @@ async fn answer(
     let request = request.map(|incoming| {
         RequestBody::new(incoming, awaits_continue, received_bytes, leftover.clone())
     });
-    let answered = routes::dispatch(&face, request).await;
+    let answered = routes::dispatch(&face, &running.watch, request).await;
     let mut response = answered.unwrap_or_else(|error| refuse(error, &running.entry));
     // The client may still be sending, or may be waiting to be told to: either way the next bytes
     // on this connection need not be a request.

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::body::Body;
 use super::request_body::RequestError;
+use crate::import::{ImportError, ImportErrorKind};
 use crate::store::{StoreError, StoreErrorKind};
 use crate::wire::{ErrorAnswer, content_range_unsatisfied};
 
@@ -162,6 +163,29 @@ impl From<StoreError> for HttpError {
             .with_header(RETRY_AFTER, RETRY_AFTER_S)
             .with_cause(error),
         }
+    }
+}
+
+impl From<ImportError> for HttpError {
+    fn from(error: ImportError) -> HttpError {
+        let status = match error.kind() {
+            ImportErrorKind::BadUrl => StatusCode::BAD_REQUEST,
+            ImportErrorKind::Refused => StatusCode::FORBIDDEN,
+            ImportErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ImportErrorKind::Unequipped => StatusCode::INTERNAL_SERVER_ERROR,
+            ImportErrorKind::Failed => StatusCode::BAD_GATEWAY,
+            ImportErrorKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            ImportErrorKind::TooSlow => StatusCode::GATEWAY_TIMEOUT,
+        };
+        let answer = HttpError::new(status, error.to_string());
+        let answer = match error.detail() {
+            Some(detail) => answer.with_cause(detail),
+            None => answer,
+        };
+        if error.kind() == ImportErrorKind::Busy {
+            return answer.with_header(RETRY_AFTER, RETRY_AFTER_S);
+        }
+        answer
     }
 }
 

@@ -10,6 +10,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::connection;
 use crate::id::IdService;
+use crate::import::Importer;
 use crate::store::{Digests, Store};
 use crate::telemetry::{Metrics, WorkerMetrics};
 use crate::worker::{DrainSignal, Service, Socket};
@@ -33,6 +34,8 @@ pub struct FaceParts {
     pub digests: Digests,
     /// The process's IDs.
     pub ids: Arc<IdService>,
+    /// Fetches for whoever asks, for all workers.
+    pub importer: Arc<Importer>,
     /// All metrics, for whoever asks.
     pub metrics: Arc<Metrics>,
     /// This worker's own.

@@ -11,6 +11,7 @@ mod face;
 mod file_answer;
 mod form;
 mod health;
+mod import;
 mod linger;
 mod manifest;
 mod multipart;

@@ -6,6 +6,7 @@ use super::body::Body;
 use super::error::HttpError;
 use super::face::FaceParts;
 use super::request_body::RequestBody;
+use super::watch::Watch;
 use super::{delete, download, health, manifest, public, upload};
 
 /// A path and what it takes.
@@ -54,6 +55,7 @@ pub const ROUTES: &[RouteSpec] = &[
 /// Answers a request by its route.
 pub(super) async fn dispatch(
     face: &FaceParts,
+    watch: &Watch,
     request: Request<RequestBody>,
 ) -> Result<Response<Body>, HttpError> {
     let path = request.uri().path().to_owned();
@@ -66,7 +68,7 @@ pub(super) async fn dispatch(
         return Err(HttpError::method_not_allowed(route.allowed));
     }
     match route.target {
-        Target::UploadForm => upload::form(face, request).await,
+        Target::UploadForm => upload::form(face, watch, request).await,
         Target::DownloadForm => download::by_form(face, request).await,
         Target::File if method == Method::PUT => upload::put(face, variable, request).await,
         Target::File if method == Method::DELETE => delete::file(face, variable, &request).await,

@@ -21,29 +21,32 @@ use super::digest_check::DigestCheck;
 use super::error::HttpError;
 use super::face::FaceParts;
 use super::form;
+use super::import;
 use super::multipart::Forms;
 use super::request_body::{RequestBody, RequestError};
+use super::watch::Watch;
 use crate::base::limits::{DOCUMENT_SIZE_MAX, PARK_AFTER_MS};
 use crate::store::{NewObject, Published, Receiving, Sealed};
 use crate::wire::{
-    Digest, ImportRequest, MediaType, UploadAnswer, UploadsAnswer, choose_content_type,
-    decode_percent, safe_file_name,
+    Digest, MediaType, UploadAnswer, UploadsAnswer, choose_content_type, decode_percent,
+    safe_file_name,
 };
 
 /// What `/uploadFile` takes.
-const ACCEPTED: &str = "multipart/form-data with a file, or PUT the bytes to /files/<name>";
+pub(super) const ACCEPTED: &str = "multipart/form-data with a file, JSON {\"file\": \"<url>\"}, or PUT the bytes to /files/<name>";
 
 /// A part that is whole and has no name yet.
-struct Part {
-    name: String,
-    sealed: Sealed,
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) sealed: Sealed,
     /// Computed because the client announced one; they were right.
-    digests: Vec<Digest>,
+    pub(super) digests: Vec<Digest>,
 }
 
 /// `POST /uploadFile`.
 pub(super) async fn form(
     face: &FaceParts,
+    watch: &Watch,
     request: Request<RequestBody>,
 ) -> Result<Response<Body>, HttpError> {
     let (head, mut body) = request.into_parts();
@@ -58,7 +61,10 @@ pub(super) async fn form(
         }
         // Clients of the older system send no type; the body begins with its boundary line.
         None if given.is_none() => receive_form(face, &head, Forms::new(body, None)).await,
-        Some("application/json") => Err(import(&body.collect(DOCUMENT_SIZE_MAX).await?)),
+        Some("application/json") => {
+            let document = body.collect(DOCUMENT_SIZE_MAX).await?;
+            import::from_url(face, watch, &head, &document).await
+        }
         Some(_) | None => Err(HttpError::unsupported_type(ACCEPTED)),
     }
 }
@@ -127,14 +133,18 @@ async fn receive_part(face: &FaceParts, mut field: Field<'static>) -> Result<Par
     Ok(Part { name, sealed, digests: check.computed().to_vec() })
 }
 
-fn new_object(name: &str, content_type: Option<&str>, size_bytes: Option<u64>) -> NewObject {
+pub(super) fn new_object(
+    name: &str,
+    content_type: Option<&str>,
+    size_bytes: Option<u64>,
+) -> NewObject {
     let content_type = choose_content_type(content_type, name);
     NewObject { name: name.to_owned(), content_type, size_bytes }
 }
 
 /// Writes all frames, and holds them to their digests if there is a check that the frames do not
-/// bring with them. When the client pauses, the upload's buffer goes back to the others.
-async fn receive<S, E>(
+/// bring with them. When their sender pauses, the upload's buffer goes back to the others.
+pub(super) async fn receive<S, E>(
     mut receiving: Receiving,
     frames: &mut S,
     mut check: Option<&mut DigestCheck>,
@@ -177,7 +187,7 @@ async fn write_checked(
 }
 
 /// Gives all parts their names and answers with their IDs.
-async fn finish(
+pub(super) async fn finish(
     face: &FaceParts,
     head: &Parts,
     parts: Vec<Part>,
@@ -237,17 +247,6 @@ fn created(answer: &impl Serialize, file_id: &str) -> Result<Response<Body>, Htt
     Ok(response)
 }
 
-/// JSON `{"file": "<url>"}`.
-fn import(body: &[u8]) -> HttpError {
-    match serde_json::from_slice::<ImportRequest>(body) {
-        Ok(_) => HttpError::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "this server cannot fetch a URL: download the file yourself and upload it",
-        ),
-        Err(error) => HttpError::bad_request(format!("this is no upload: {error}; {ACCEPTED}")),
-    }
-}
-
 /// How the client reached this server, for the links in its answer: they go back to the client
 /// that named the host, and to nobody else.
 fn base_url(headers: &HeaderMap) -> String {
@@ -271,13 +270,13 @@ fn header_text<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'
 }
 
 /// Counts an upload while it runs and how it ends.
-struct Tally<'a> {
+pub(super) struct Tally<'a> {
     face: &'a FaceParts,
     has_succeeded: bool,
 }
 
 impl Tally<'_> {
-    fn begin(face: &FaceParts) -> Tally<'_> {
+    pub(super) fn begin(face: &FaceParts) -> Tally<'_> {
         face.worker_metrics.uploads_in_progress.increment();
         Tally { face, has_succeeded: false }
     }

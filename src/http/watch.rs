@@ -24,6 +24,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::base::limits::{HEAD_TIMEOUT_S, KEEP_ALIVE_TIMEOUT_S, SEND_IDLE_TIMEOUT_S};
+use crate::worker::Presence;
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,16 +61,21 @@ pub(super) enum Expiry {
 pub(super) struct Watch {
     phase: Cell<Phase>,
     send_blocked_since: Cell<Option<Instant>>,
+    presence: Presence,
+    /// The request that runs is of use to nobody but its client.
+    needs_client: Cell<bool>,
     alarm: RefCell<Pin<Box<Sleep>>>,
 }
 
 impl Watch {
     /// Starts with the time for the first request head.
-    pub(super) fn new() -> Rc<Watch> {
+    pub(super) fn new(presence: Presence) -> Rc<Watch> {
         let now = Instant::now();
         Rc::new(Watch {
             phase: Cell::new(Phase::Head { since: now }),
             send_blocked_since: Cell::new(None),
+            presence,
+            needs_client: Cell::new(false),
             alarm: RefCell::new(Box::pin(sleep_until(now + seconds(HEAD_TIMEOUT_S)))),
         })
     }
@@ -81,7 +87,19 @@ impl Watch {
 
     /// A response has been handed over completely, or given up.
     pub(super) fn response_ended(&self) {
+        self.needs_client.set(false);
         self.phase.set(next(self.phase.get(), Occurrence::ResponseEnded, Instant::now));
+    }
+
+    /// The request that runs is given up when its client leaves, or stops sending, which cannot be
+    /// told apart.
+    pub(super) fn needs_client(&self) {
+        self.needs_client.set(true);
+    }
+
+    /// Ready when the client has left and that matters. To be polled like the clock.
+    pub(super) fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.needs_client.get() { self.presence.poll_left(cx) } else { Poll::Pending }
     }
 
     /// Ready when the connection is to be given up. To be polled after whatever may change the
@@ -241,7 +259,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_head_and_a_pause_each_have_their_own_time() {
-        let watch = Watch::new();
+        let watch = Watch::new(Presence::unknown());
         let head_time = seconds(HEAD_TIMEOUT_S);
         assert_eq!(expiry(&watch, 3).await, None);
         assert_eq!(expiry(&watch, 600).await, Some((Expiry::Head, seconds(HEAD_TIMEOUT_S - 3))));
@@ -259,7 +277,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
-        let watch = Watch::new();
+        let watch = Watch::new(Presence::unknown());
         watch.request_began();
         assert!(watch.sent(Poll::<()>::Pending).is_pending());
         assert_eq!(expiry(&watch, SEND_IDLE_TIMEOUT_S - 1).await, None);

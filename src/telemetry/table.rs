@@ -105,6 +105,14 @@ declare! {
         "Uploads by how they ended.";
     uploads_failed: Counter, "ringhold_uploads_total", "result=\"failed\"", "uploads",
         "Uploads by how they ended.";
+    imports_ok: Counter, "ringhold_imports_total", "result=\"ok\"", "imports",
+        "Files fetched from a URL by how that ended; each is an upload as well.";
+    imports_refused: Counter, "ringhold_imports_total", "result=\"refused\"", "imports",
+        "Files fetched from a URL by how that ended; each is an upload as well.";
+    imports_failed: Counter, "ringhold_imports_total", "result=\"failed\"", "imports",
+        "Files fetched from a URL by how that ended; each is an upload as well.";
+    imported_bytes: Counter, "ringhold_imported_bytes_total", "", "bytes",
+        "Bytes of files that came from the sources of imports.";
     downloads: Counter, "ringhold_downloads_total", "", "downloads",
         "Downloads begun.";
     digests_computed: Counter, "ringhold_digests_computed_total", "", "digests",

@@ -17,6 +17,17 @@ impl EntityTag {
         EntityTag { weak: false, opaque: opaque.to_owned() }
     }
 
+    /// The tag of an `ETag` header.
+    pub fn parse(text: &str) -> Option<EntityTag> {
+        let (tag, rest) = EntityTag::take(text.trim())?;
+        rest.is_empty().then_some(tag)
+    }
+
+    /// Whether the same tag means the same bytes.
+    pub fn is_strong(&self) -> bool {
+        !self.weak
+    }
+
     /// Both are strong and the same: the bytes are the same (section 8.8.3.2).
     pub fn matches_strongly(&self, other: &EntityTag) -> bool {
         !self.weak && !other.weak && self.opaque == other.opaque

@@ -3,7 +3,7 @@
 use crate::base::limits::NAME_SIZE_MAX;
 
 /// What a file is called when nothing is left of its name.
-const NAME_FALLBACK: &str = "file";
+pub(super) const NAME_FALLBACK: &str = "file";
 /// Longest extension worth keeping when a name is cut, bytes with its dot; longer ones are no
 /// extensions.
 const EXTENSION_SIZE_MAX: usize = 32;
@@ -11,11 +11,16 @@ const EXTENSION_SIZE_MAX: usize = 32;
 /// The base name of what a client calls its file: the last component in the manner of Unix and of
 /// Windows, without control characters, at most [`NAME_SIZE_MAX`] bytes, never empty, `.` or `..`.
 pub fn safe_file_name(given: &str) -> String {
+    safe_name(given).unwrap_or_else(|| NAME_FALLBACK.to_owned())
+}
+
+/// The same; `None` when nothing is left of it.
+pub(super) fn safe_name(given: &str) -> Option<String> {
     let base = given.rsplit(['/', '\\']).next().unwrap_or_default();
     let visible: String = base.chars().filter(|c| !is_invisible(*c)).collect();
     let cut = cut(visible.trim());
     let name = cut.trim_end();
-    if matches!(name, "" | "." | "..") { NAME_FALLBACK.to_owned() } else { name.to_owned() }
+    (!matches!(name, "" | "." | "..")).then(|| name.to_owned())
 }
 
 /// Undoes percent-encoding, strictly: every `%` must start two hex digits and the result must be

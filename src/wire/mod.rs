@@ -1,5 +1,6 @@
 //! Codecs shared by both ends; pure. Floor 1.
 
+mod address;
 mod conditional;
 mod content_type;
 mod digest;
@@ -12,8 +13,12 @@ mod json;
 mod manifest;
 mod pace;
 mod range;
+mod resume;
+mod source_name;
+mod source_url;
 mod structured;
 
+pub use address::special_purpose;
 pub use conditional::{Conditions, EntityTag, Outcome, Validators, evaluate};
 pub use content_type::{MediaType, choose_content_type};
 pub use digest::{Digest, DigestAlgorithm, DigestHasher};
@@ -30,3 +35,8 @@ pub use json::{
 pub use manifest::ManifestText;
 pub use pace::Pace;
 pub use range::{RangedParts, Selection, content_range, content_range_unsatisfied, select};
+pub use resume::{
+    Representation, ResumeMismatch, ResumeRequest, ResumeStatus, SourceHeaders, pause_before_resume,
+};
+pub use source_name::source_name;
+pub use source_url::{SourceHost, SourceUrl, SourceUrlError};

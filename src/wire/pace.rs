@@ -8,16 +8,22 @@ use std::time::Duration;
 use crate::base::limits::{BODY_RATE_GRACE_S, BODY_RATE_MIN};
 
 /// The pace of one body.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Pace {
+    rate_min: u64,
     waited: Duration,
     received_bytes: u64,
 }
 
 impl Pace {
-    /// A body of which nothing has come yet.
+    /// A client's body of which nothing has come yet.
     pub fn new() -> Pace {
-        Pace::default()
+        Pace::of_at_least(BODY_RATE_MIN)
+    }
+
+    /// The same of a sender of whom this many bytes a second are expected.
+    pub fn of_at_least(rate_min: u64) -> Pace {
+        Pace { rate_min, waited: Duration::ZERO, received_bytes: 0 }
     }
 
     /// Adds a frame that came after a wait.
@@ -34,7 +40,13 @@ impl Pace {
     /// Whether the average rate since the grace time is below the least one.
     pub fn is_too_slow(&self) -> bool {
         let counted = self.waited.saturating_sub(Duration::from_secs(BODY_RATE_GRACE_S));
-        self.received_bytes < counted.as_secs().saturating_mul(BODY_RATE_MIN)
+        self.received_bytes < counted.as_secs().saturating_mul(self.rate_min)
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace::new()
     }
 }
 

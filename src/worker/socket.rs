@@ -27,6 +27,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWrite, Take};
 use tokio::net::TcpStream;
 
+use super::presence::{Attended, Presence, SharedStream};
 use crate::base::limits::{
     FULL_READS_BEFORE_LARGE, SOCKET_READ_SIZE_LARGE, SOCKET_READ_SIZE_SMALL,
 };
@@ -37,7 +38,7 @@ use crate::telemetry::WorkerMetrics;
 pub struct Socket {
     /// `Take` fills the caller's buffer directly and no further than its limit, which is set anew
     /// for each read.
-    stream: Take<TcpStream>,
+    stream: Take<SharedStream>,
     pace: Pace,
     metrics: Arc<WorkerMetrics>,
 }
@@ -78,7 +79,7 @@ impl Socket {
         // the peer's delayed acknowledgement, 40 ms.
         stream.set_nodelay(true)?;
         let pace = Pace::Small { full_reads: 0, budget: budget.clone() };
-        Ok(Socket { stream: stream.take(0), pace, metrics })
+        Ok(Socket { stream: SharedStream::new(stream).take(0), pace, metrics })
     }
 
     fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -134,6 +135,12 @@ impl hyper::rt::Write for Socket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(self.stream.get_mut()).poll_shutdown(cx)
+    }
+}
+
+impl Attended for Socket {
+    fn presence(&self) -> Presence {
+        Presence::of(self.stream.get_ref())
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Barrier;
 use std::thread;
 
-use crate::harness::{Daemon, Engine, Payload, Setup, engines, free_bytes, heavy, payload};
+use crate::harness::{Daemon, Engine, Payload, Setup, Source, engines, free_bytes, heavy, payload};
+use crate::import::import;
 
 const UPLOADS: u64 = 64;
 const WORKERS: usize = 2;
@@ -14,6 +15,9 @@ const READ_KIB: u64 = 256;
 const CONNECTION_KIB: u64 = 64;
 const BASE_KIB: u64 = 32 << 10;
 const PIECE_SIZE: usize = 256 << 10;
+/// Imports at once (`IMPORTS_MAX`), and pieces of each.
+const IMPORTS: u64 = 8;
+const IMPORT_PIECES: usize = 16;
 const UPLOAD_SIZE_HEAVY: u64 = 1 << 30;
 const UPLOAD_SIZE_LIGHT: u64 = 16 << 20;
 /// Left free for everybody else while the heavy case runs.
@@ -60,6 +64,40 @@ fn slow_downloads_and_slow_uploads_hold_no_large_buffers() {
     let (resident, allowed) = (daemon.resident_kib_max(), allowed_kib(connections));
     println!("{connections} slow connections: {resident} KiB resident, {allowed} KiB allowed");
     assert!(resident <= allowed, "{resident} KiB resident, {allowed} KiB allowed");
+}
+
+#[test]
+fn as_many_imports_as_there_may_be_stay_within_the_memory_contract() {
+    for engine in engines() {
+        // A slab so small that what is left is the imports' own.
+        let daemon = Setup::new()
+            .engine(engine)
+            .workers(1)
+            .flag("--queue-depth", IMPORTS)
+            .flag("--chunk-size", "4KiB")
+            .flag("--durability", "none")
+            .flag("--import-allow", "127.0.0.0/8")
+            .start();
+        let idle = daemon.resident_kib_max();
+        let source = Source::start(|_, stream| {
+            let piece = payload(4, PIECE_SIZE);
+            let size = IMPORT_PIECES * PIECE_SIZE;
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n")?;
+            (0..IMPORT_PIECES).try_for_each(|_| stream.write_all(&piece))
+        });
+        thread::scope(|scope| {
+            for _ in 0..IMPORTS {
+                scope.spawn(|| import(&daemon, &source.url("/a")).uploaded());
+            }
+        });
+        let resident = daemon.resident_kib_max();
+        let allowed = IMPORTS * (4 + READ_KIB) + IMPORTS * CONNECTION_KIB + BASE_KIB;
+        println!(
+            "{engine:?}: {IMPORTS} imports: {resident} KiB resident, {idle} KiB before them, \
+             {allowed} KiB allowed"
+        );
+        assert!(resident <= allowed, "{resident} KiB resident, {allowed} KiB allowed");
+    }
 }
 
 /// A gigabyte each where the disk has room for all of them and for everybody else.

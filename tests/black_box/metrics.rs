@@ -29,8 +29,13 @@ fn every_metric_moves_and_every_gauge_comes_back() {
     assert_eq!(full.request("PUT", "/files/a", &[], b"hello").status, 507);
     look(&full, &mut unmoved);
 
-    let daemon = Setup::new().workers(2).allow("damaged seal").start();
+    let daemon =
+        Setup::new().workers(2).flag("--import-allow", "127.0.0.0/8").allow("damaged seal").start();
     read_damage(&daemon);
+    let own = format!("http://{}", daemon.address());
+    import(&daemon, &format!("{own}/healthz"), 201);
+    import(&daemon, &format!("{own}/nothing"), 502);
+    import(&daemon, "http://10.0.0.1/", 403);
     let large = daemon.connect().put("large", &payload(1, LARGE_SIZE)).target();
     assert_eq!(daemon.request("GET", &large, &[("If-None-Match", "*")], b"").status, 304);
     assert_eq!(daemon.get("/files/unknown").status, 404);
@@ -84,6 +89,13 @@ fn watch(daemon: &Daemon, large: &str, unmoved: &mut Vec<&Spec>) {
         held.push(connection);
         look(daemon, unmoved);
     }
+}
+
+fn import(daemon: &Daemon, url: &str, status: u16) {
+    let headers = [("Content-Type", "application/json")];
+    let body = format!("{{\"file\": \"{url}\"}}");
+    let answer = daemon.request("POST", "/uploadFile", &headers, body.as_bytes());
+    assert_eq!(answer.status, status, "{url}");
 }
 
 fn break_an_upload_off(daemon: &Daemon) {

@@ -18,16 +18,23 @@ use crate::base::limits::{
 use crate::disk::{Disk as _, MemoryDisk, Slab, SlabOptions};
 use crate::http::HttpOptions;
 use crate::id::IdService;
+use crate::import::{ImportOptions, Importer, SystemNetwork};
 use crate::store::{
     Digester, Digests, Durability, HotCache, Layout, Store, StoreOptions, VolumeState,
 };
 use crate::telemetry::Metrics;
-use crate::worker::Drain;
+use crate::worker::{Drain, Presence};
 
 const ROOT: &str = "/root";
 /// What fits into the pipe; a client that sends more waits for the server to read.
 const PIPE_SIZE: usize = 16 << 10;
 const UPLOAD_SIZE_MAX: u64 = 8 << 20;
+
+impl Attended for TokioIo<DuplexStream> {
+    fn presence(&self) -> Presence {
+        Presence::unknown()
+    }
+}
 
 /// A client and the server's end of its connection.
 struct Bench {
@@ -60,6 +67,7 @@ impl Bench {
             worker_metrics: metrics.worker(0),
             metrics,
             drain: drain.signal(),
+            importer: Importer::new(ImportOptions::default(), Box::new(SystemNetwork::default())),
         });
         let (client, server) = duplex(PIPE_SIZE);
         let peer = ([127, 0, 0, 1], 1).into();

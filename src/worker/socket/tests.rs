@@ -104,5 +104,5 @@ async fn bytes_are_counted_both_ways_and_the_end_is_seen() {
 #[tokio::test]
 async fn nothing_waits_for_the_peers_acknowledgement() {
     let (socket, _peer) = pair(&ReadBudget::new(1)).await;
-    assert!(socket.stream.get_ref().nodelay().unwrap());
+    assert!(socket.stream.get_ref().0.borrow().nodelay().unwrap());
 }

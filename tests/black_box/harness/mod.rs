@@ -8,6 +8,7 @@ mod form;
 mod page;
 mod payload;
 mod seal;
+mod source;
 mod volume;
 
 pub(crate) use client::{Client, Response, Uploaded, request};
@@ -17,4 +18,5 @@ pub(crate) use form::Form;
 pub(crate) use page::fenced;
 pub(crate) use payload::{Payload, payload};
 pub(crate) use seal::verify_object;
+pub(crate) use source::{Asked, Source, Stream};
 pub(crate) use volume::{Volume, allocated_bytes};
