@@ -30,6 +30,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command, environment: &Environment) -> Result<(), Failure> {
     match command {
         Command::Serve(arguments) => cli::serve(arguments, environment),
+        Command::Health(arguments) => cli::health(&arguments),
     }
 }
 

@@ -207,6 +207,17 @@ pub const SECRET_SIZE_NEW: usize = 32;
 /// Largest secret file, bytes: a key in any encoding, and not a file given by mistake.
 pub const SECRET_FILE_SIZE_MAX: u64 = 4096;
 
+// ---- cli ------------------------------------------------------------------------------------
+
+/// Longest wait of `health` for one step of the answer, seconds. A container's health check has
+/// its own limit above that; a worker that needs longer for `/readyz` is not well.
+pub const HEALTH_TIMEOUT_S: u64 = 3;
+/// Longest answer that `health` reads, bytes: a head of a few hundred and a sentence.
+pub const HEALTH_ANSWER_SIZE_MAX: u64 = 16 << 10;
+/// Longest wait for a service manager to take a notification, milliseconds. It has room for
+/// thousands; one that is stuck does not keep the daemon from serving or stopping.
+pub const NOTIFY_TIMEOUT_MS: u64 = 1_000;
+
 const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(SOCKET_READ_SIZE_SMALL < SOCKET_READ_SIZE_LARGE);
 const _: () = assert!(LARGE_READS_PER_WORKER_MAX <= LARGE_READS_MAX);

@@ -24,6 +24,8 @@ pub struct Arguments {
 pub enum Command {
     /// Take in and hand out files over HTTP
     Serve(ServeArguments),
+    /// Ask a running daemon whether it is ready: exit code 0 if it is, 1 if not
+    Health(HealthArguments),
 }
 
 /// The flags of `serve`.
@@ -67,6 +69,16 @@ pub struct ServeArguments {
     pub grace: Duration,
 }
 
+/// The flags of `health`: those of `serve` that say where it is, so that the same environment
+/// serves both.
+#[derive(Clone, Debug, Args)]
+pub struct HealthArguments {
+    /// Address the daemon listens on; 0.0.0.0 and [::] are asked on the loopback address
+    #[arg(long, value_name = "HOST:PORT", env = "RINGHOLD_LISTEN",
+          default_value = "127.0.0.1:8080", value_parser = parse_address)]
+    pub listen: SocketAddr,
+}
+
 const SERVE_ENVIRONMENT: &str = "\
 Environment without a flag:
   SECRET_KEY           what file IDs are made with; else <root>/secret.key, made when absent
@@ -74,6 +86,8 @@ Environment without a flag:
   NO_WORKERS           the older name of RINGHOLD_WORKERS
   RINGHOLD_LOG         error, warn, info (default), debug, trace, or a filter like
                        warn,ringhold::http=debug
+  LISTEN_FDS           a service manager passes a listening socket, used instead of --listen
+  NOTIFY_SOCKET        a service manager wants to know when the daemon is ready and stopping
 
 A first SIGTERM or SIGINT stops accepting and finishes what runs; a second one exits at once.";
 

@@ -5,9 +5,11 @@ mod environment;
 mod error;
 mod secret;
 mod serve;
+mod service_manager;
 
-pub use arguments::{Arguments, Command, ServeArguments};
+pub use arguments::{Arguments, Command, HealthArguments, ServeArguments};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use secret::{Secret, SecretOrigin};
 pub use serve::ServeOptions;
+pub use service_manager::{NotifyAddress, notify_address, passed_socket};

@@ -2,6 +2,7 @@
 
 mod balance;
 mod drain;
+mod inherited;
 mod listener;
 mod pool;
 mod reception;
@@ -12,7 +13,8 @@ mod socket;
 mod station;
 
 pub use drain::{Drain, DrainSignal};
-pub use listener::ListenError;
+pub use inherited::{InheritError, take_inherited};
+pub use listener::{Listen, ListenError};
 pub use pool::{Pool, PoolOptions, WorkerFailed};
 pub use runtime::RuntimeKind;
 pub use service::{Factory, Seat, Service, StartError};

@@ -1,7 +1,7 @@
 //! One worker's connections: accepts them, passes each to the least-loaded worker, serves those it
 //! was given, and sees them out.
 //!
-//! 1. The accept loop takes a connection from its listener, then claims a place for it (waiting
+//! 1. The accept loop (a worker without a listener has none) takes a connection from its listener, then claims a place for it (waiting
 //!    while all workers are full: at most one connection in hand, the others stay in the kernel's
 //!    backlog), then sends it to the inbox of the worker it claimed, its own included.
 //! 2. Each worker serves what its inbox brings, one task per connection. The claim travels with
@@ -78,10 +78,10 @@ impl Reception {
     pub(super) async fn receive(
         &mut self,
         door: &Door,
-        listener: TcpListener,
+        listener: Option<TcpListener>,
         drain: &DrainSignal,
     ) -> io::Result<()> {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let listener = listener.map(tokio::net::TcpListener::from_std).transpose()?;
         let mut accepting = std::pin::pin!(door.accept_all(listener));
         let mut draining = std::pin::pin!(drain.wait());
         loop {
@@ -147,7 +147,8 @@ impl Drop for Counted {
 }
 
 impl Door {
-    async fn accept_all(&self, listener: tokio::net::TcpListener) -> Infallible {
+    async fn accept_all(&self, listener: Option<tokio::net::TcpListener>) -> Infallible {
+        let Some(listener) = listener else { return std::future::pending().await };
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => self.pass_on(stream, peer).await,

@@ -21,6 +21,7 @@ mod public;
 mod readme;
 mod round_trip;
 mod slow_log;
+mod socket_activation;
 mod spread;
 mod start;
 mod upload_form;
