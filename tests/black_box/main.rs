@@ -10,6 +10,7 @@ mod docs_http;
 mod download;
 mod drain;
 mod errors;
+mod examples;
 mod harness;
 mod health;
 mod ids;
