@@ -159,6 +159,10 @@ pub const HEAD_SIZE_MAX: usize = 16 << 10;
 /// Time a client has for sending a request head from its first byte on, or from connecting,
 /// seconds.
 pub const HEAD_TIMEOUT_S: u64 = 10;
+/// Time that a connection without a request yet has for its first one once the drain begins,
+/// milliseconds: a round trip around the world. It was accepted, so its client is not told to try
+/// elsewhere; browsers also open connections that they never use.
+pub const FIRST_REQUEST_GRACE_MS: u64 = 500;
 /// Time a connection may stay open between two requests, seconds.
 pub const KEEP_ALIVE_TIMEOUT_S: u64 = 60;
 /// Most that hyper reads in one call and holds for writing, bytes. Large reads are what makes

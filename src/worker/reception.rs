@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, error, info, warn};
 
@@ -178,11 +178,17 @@ impl Door {
             self.metrics.connections_handed_over.increment();
         }
         match self.inboxes[target_index].try_send(Arrival { stream, peer, claim }) {
-            // Closed: that worker is draining, as this one will in a moment.
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                unreachable!("a claim is a place in the inbox")
-            }
+            Ok(()) => {}
+            Err(TrySendError::Closed(arrival)) => self.keep(arrival),
+            Err(TrySendError::Full(_)) => unreachable!("a claim is a place in the inbox"),
+        }
+    }
+
+    /// Serves a connection here that was meant for a worker who drains already, as this one will in
+    /// a moment: it was accepted, so it gets its answer. It counts as the other's to its end.
+    fn keep(&self, arrival: Arrival) {
+        if let Err(refused) = self.inboxes[self.worker_index].try_send(arrival) {
+            debug!(%refused, "a connection came too late to be served");
         }
     }
 }

@@ -6,10 +6,14 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{self as unix, UnixDatagram, UnixListener};
 use std::process::{Command, id};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use crate::harness::{Client, Setup, engines};
 
+/// Stops and starts under load; the faults this looks for showed in one of five.
+const RESTARTS: usize = 10;
 /// How long a notification may take; other tests share the machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -40,6 +44,34 @@ fn a_connection_made_between_two_runs_is_served_by_the_second() {
     waiting.head("GET", &uploaded.target(), &[]).unwrap();
     let _second = daemon.restart();
     assert_eq!(waiting.response("GET").body, b"hello");
+}
+
+#[test]
+fn no_connection_is_lost_while_the_daemon_is_restarted_under_load() {
+    let (listener, address) = listener();
+    let setup = Setup::new().workers(4).pass_socket(listener);
+    let is_over = AtomicBool::new(false);
+    let ask = || {
+        let mut answered = 0;
+        while !is_over.load(Ordering::SeqCst) {
+            let mut client = asking(address);
+            assert_eq!(client.response("GET").status, 200);
+            answered += 1;
+        }
+        answered
+    };
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+        for _ in 0..RESTARTS {
+            let mut daemon = setup.start();
+            thread::sleep(Duration::from_millis(50));
+            daemon.stop();
+        }
+        let _last = setup.start();
+        is_over.store(true, Ordering::SeqCst);
+        let answered: usize = clients.into_iter().map(|client| client.join().unwrap()).sum();
+        assert!(answered > RESTARTS, "they asked all the time: {answered}");
+    });
 }
 
 #[test]
