@@ -17,6 +17,7 @@ mod ids;
 mod memlock;
 mod memory;
 mod metrics;
+mod operations;
 mod power_cut;
 mod public;
 mod readme;
