@@ -73,7 +73,7 @@ pub struct ServeArguments {
 /// serves both.
 #[derive(Clone, Debug, Args)]
 pub struct HealthArguments {
-    /// Address the daemon listens on; 0.0.0.0 and [::] are asked on the loopback address
+    /// Address the daemon listens on; one that means all there are is asked on the loopback one
     #[arg(long, value_name = "HOST:PORT", env = "RINGHOLD_LISTEN",
           default_value = "127.0.0.1:8080", value_parser = parse_address)]
     pub listen: SocketAddr,
