@@ -30,8 +30,9 @@ fn main() -> ExitCode {
 fn dispatch(command: Command, environment: &Environment) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(arguments) => cli::serve(arguments, environment).map(|()| ExitCode::SUCCESS),
-        Command::Doctor(arguments) => cli::doctor(arguments, environment),
         Command::Verify(arguments) => cli::verify(arguments),
+        Command::Doctor(arguments) => cli::doctor(arguments, environment),
+        Command::Health(arguments) => cli::health(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -259,6 +259,10 @@ pub const HEAD_SIZE_MAX: usize = 16 << 10;
 /// Time a client has for sending a request head from its first byte on, or from connecting,
 /// seconds.
 pub const HEAD_TIMEOUT_S: u64 = 10;
+/// Time that a connection without a request yet has for its first one once the drain begins,
+/// milliseconds: a round trip around the world. It was accepted, so its client is not told to try
+/// elsewhere; browsers also open connections that they never use.
+pub const FIRST_REQUEST_GRACE_MS: u64 = 500;
 /// Time a connection may stay open between two requests, seconds.
 pub const KEEP_ALIVE_TIMEOUT_S: u64 = 60;
 /// Most that hyper reads in one call and holds for writing, bytes. Large reads are what makes
@@ -312,6 +316,17 @@ pub const MANIFEST_HASHES_PER_FRAME: usize = 1_000;
 pub const SECRET_SIZE_NEW: usize = 32;
 /// Largest secret file, bytes: a key in any encoding, and not a file given by mistake.
 pub const SECRET_FILE_SIZE_MAX: u64 = 4096;
+
+// ---- cli ------------------------------------------------------------------------------------
+
+/// Longest wait of `health` for one step of the answer, seconds. A container's health check has
+/// its own limit above that; a worker that needs longer for `/readyz` is not well.
+pub const HEALTH_TIMEOUT_S: u64 = 3;
+/// Longest answer that `health` reads, bytes: a head of a few hundred and a sentence.
+pub const HEALTH_ANSWER_SIZE_MAX: u64 = 16 << 10;
+/// Longest wait for a service manager to take a notification, milliseconds. It has room for
+/// thousands; one that is stuck does not keep the daemon from serving or stopping.
+pub const NOTIFY_TIMEOUT_MS: u64 = 1_000;
 
 const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(SOCKET_READ_SIZE_SMALL < SOCKET_READ_SIZE_LARGE);

@@ -47,12 +47,7 @@ impl Greeting<'_> {
 
     /// The address as a client on this machine reaches it.
     fn url(&self) -> String {
-        let ip = match self.address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
-        };
-        format!("http://{}", SocketAddr::new(ip, self.address.port()))
+        format!("http://{}", reachable(self.address))
     }
 }
 
@@ -65,6 +60,17 @@ impl fmt::Display for Greeting<'_> {
         writeln!(f, "  durability  {}", self.durability())?;
         write!(f, "  try         echo hello | curl -T - {}/files/hello.txt", self.url())
     }
+}
+
+/// Where a client on this machine reaches a daemon that listens on `address`: of an address that
+/// means all there are, the loopback one.
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 /// How an engine is called in flags, logs and metrics.

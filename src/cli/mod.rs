@@ -5,6 +5,8 @@ mod failure;
 mod figures;
 mod findings;
 mod greeting;
+mod health;
+mod notify;
 mod printable;
 mod process;
 mod serve;
@@ -12,6 +14,7 @@ mod verify;
 
 pub use doctor::doctor;
 pub use failure::Failure;
+pub use health::health;
 pub use process::prepare;
 pub use serve::serve;
 pub use verify::verify;

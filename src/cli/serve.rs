@@ -1,13 +1,15 @@
 //! `ringhold serve`: wires the parts of the daemon together and waits for its end.
 //!
-//! 1. Options, secret and root: what is wrong with them is said before anything starts.
+//! 1. Options, secret and root: what is wrong with them is said before anything starts. A socket
+//!    that was passed in is taken first of all.
 //! 2. The probe picks the engine, once for all workers.
 //! 3. Each worker makes its slab, disk, store and face on its own thread. The first also sweeps the
 //!    root: nobody listens before all are ready.
-//! 4. The address is announced, and the signals decide when it ends.
+//! 4. The address is announced, to a service manager too, and the signals decide when it ends.
 
 use std::fs;
 use std::io::{IsTerminal, stderr};
+use std::process;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
@@ -16,8 +18,11 @@ use tracing::{info, warn};
 
 use super::Failure;
 use super::greeting::{self, Greeting};
+use super::notify::ServiceManager;
 use crate::base::limits::CACHE_SIZE;
-use crate::config::{Environment, Secret, SecretOrigin, ServeArguments, ServeOptions};
+use crate::config::{
+    Environment, Secret, SecretOrigin, ServeArguments, ServeOptions, passed_socket,
+};
 use crate::disk::{self, Chosen, Disk, EngineReport, MeteredDisk, RootLock, Slab, SlabOptions};
 use crate::http::{Face, FaceParts};
 use crate::id::IdService;
@@ -25,7 +30,8 @@ use crate::import::{Importer, SystemNetwork};
 use crate::store::{Digester, Digests, HotCache, Layout, Store, VolumeState};
 use crate::telemetry::Metrics;
 use crate::worker::{
-    Ending, Factory, Pool, PoolOptions, RuntimeKind, Seat, Service, Signals, StartError,
+    Ending, Factory, Listen, Pool, PoolOptions, RuntimeKind, Seat, Service, Signals, StartError,
+    take_inherited,
 };
 
 /// What all workers share.
@@ -45,7 +51,9 @@ struct House {
 /// Runs the daemon until a signal ends it.
 pub fn serve(arguments: ServeArguments, environment: &Environment) -> Result<(), Failure> {
     let options = ServeOptions::resolve(arguments, environment).map_err(Failure::usage)?;
-    // First of all: a signal during a long start is kept, and drains as soon as there is a pool.
+    let listen = listen(environment, &options)?;
+    let service_manager = ServiceManager::find(environment).map_err(Failure::usage)?;
+    // Before anything slow: a signal during a long start is kept, and drains as soon as there is a pool.
     let signals = Signals::catch().map_err(Failure::failed)?;
     let root = &options.store.root;
     fs::create_dir_all(root).map_err(|error| {
@@ -79,16 +87,30 @@ pub fn serve(arguments: ServeArguments, environment: &Environment) -> Result<(),
         metrics,
         report,
     });
-    let pool = Pool::start(&house.pool_options(), &house.metrics, &House::factory(&house))
+    let pool = Pool::start(&house.pool_options(listen), &house.metrics, &House::factory(&house))
         .map_err(Failure::failed)?;
     house.announce(&pool);
-    match signals.supervise(pool).map_err(Failure::failed)? {
+    service_manager.ready(pool.local_addr());
+    match signals.supervise(pool, || service_manager.stopping()).map_err(Failure::failed)? {
         Ending::Drained => {
             info!("stopped");
             Ok(())
         }
         Ending::CutShort => {
             Err(Failure::failed("stopping at once: a second signal came while requests ran"))
+        }
+    }
+}
+
+/// The socket that was passed in, else the address of the flag. Nothing but the log is open yet:
+/// the descriptor cannot be one of ours.
+fn listen(environment: &Environment, options: &ServeOptions) -> Result<Listen, Failure> {
+    match passed_socket(environment, process::id()).map_err(Failure::usage)? {
+        None => Ok(Listen::Address(options.listen)),
+        Some(fd) => {
+            let listener = take_inherited(fd).map_err(Failure::usage)?;
+            info!(fd, "listening on the socket that was passed in; --listen is not used");
+            Ok(Listen::Inherited(Arc::new(listener)))
         }
     }
 }
@@ -111,10 +133,10 @@ fn ids(environment: &Environment, options: &ServeOptions) -> Result<Arc<IdServic
 }
 
 impl House {
-    fn pool_options(&self) -> PoolOptions {
+    fn pool_options(&self, listen: Listen) -> PoolOptions {
         let options = &self.options;
         PoolOptions {
-            listen: options.listen,
+            listen,
             worker_count: options.worker_count,
             runtime: RuntimeKind::for_disk(self.chosen.ring, options.queue_depth),
             grace: options.grace,

@@ -30,6 +30,8 @@ pub enum Command {
     Verify(VerifyArguments),
     /// Say what works here for `serve`, what does not, and the remedy
     Doctor(DoctorArguments),
+    /// Ask a running daemon whether it is ready: exit code 0 if it is, 1 if not
+    Health(HealthArguments),
 }
 
 /// The flags of `serve`.
@@ -123,6 +125,16 @@ lock is taken. An object counts for at least 256KiB of the rate.
 
 Exit code: 0 all objects are whole, 1 some are damaged or it was stopped, 2 asked wrongly.";
 
+/// The flags of `health`: those of `serve` that say where it is, so that the same environment
+/// serves both.
+#[derive(Clone, Debug, Args)]
+pub struct HealthArguments {
+    /// Address the daemon listens on; one that means all there are is asked on the loopback one
+    #[arg(long, value_name = "HOST:PORT", env = "RINGHOLD_LISTEN",
+          default_value = "127.0.0.1:8080", value_parser = parse_address)]
+    pub listen: SocketAddr,
+}
+
 const SERVE_ENVIRONMENT: &str = "\
 Environment without a flag:
   SECRET_KEY           what file IDs are made with; else <root>/secret.key, made when absent
@@ -130,6 +142,8 @@ Environment without a flag:
   NO_WORKERS           the older name of RINGHOLD_WORKERS
   RINGHOLD_LOG         error, warn, info (default), debug, trace, or a filter like
                        warn,ringhold::http=debug
+  LISTEN_FDS           a service manager passes a listening socket, used instead of --listen
+  NOTIFY_SOCKET        a service manager wants to know when the daemon is ready and stopping
 
 A first SIGTERM or SIGINT stops accepting and finishes what runs; a second one exits at once.";
 

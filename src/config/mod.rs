@@ -5,11 +5,15 @@ mod environment;
 mod error;
 mod secret;
 mod serve;
+mod service_manager;
 mod verify;
 
-pub use arguments::{Arguments, Command, DoctorArguments, ServeArguments, VerifyArguments};
+pub use arguments::{
+    Arguments, Command, DoctorArguments, HealthArguments, ServeArguments, VerifyArguments,
+};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use secret::{Secret, SecretOrigin};
 pub use serve::ServeOptions;
+pub use service_manager::{NotifyAddress, notify_address, passed_socket};
 pub use verify::VerifyCommand;

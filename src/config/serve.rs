@@ -143,9 +143,8 @@ mod tests {
 
     fn resolve(flags: &[&str], environment: &Environment) -> Result<ServeOptions, String> {
         let line = ["ringhold", "serve"].iter().chain(flags);
-        let Command::Serve(arguments) = Arguments::try_parse_from(line).unwrap().command else {
-            panic!("serve was asked for")
-        };
+        let command = Arguments::try_parse_from(line).unwrap().command;
+        let Command::Serve(arguments) = command else { panic!("not `serve`: {command:?}") };
         ServeOptions::resolve(arguments, environment).map_err(|error| error.to_string())
     }
 

@@ -4,12 +4,14 @@
 //! the rest of refused bodies; the wish to drain; the clock. They are polled in this order, so that
 //! each sees what those before it changed and nobody has to be woken for it.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Buf as _;
 use http::header::{CONNECTION, EXPECT};
@@ -27,7 +29,7 @@ use super::linger::{Leftover, Linger};
 use super::request_body::RequestBody;
 use super::routes;
 use super::watch::{Expiry, Watch, Watched};
-use crate::base::limits::{CONNECTION_BUFFER_SIZE_MAX, HEAD_SIZE_MAX};
+use crate::base::limits::{CONNECTION_BUFFER_SIZE_MAX, FIRST_REQUEST_GRACE_MS, HEAD_SIZE_MAX};
 use crate::worker::Attended;
 
 /// Why a connection is no longer served.
@@ -48,15 +50,23 @@ where
     let linger = Linger::new(leftover.clone());
     let drain = face.drain.clone();
     let socket = Watched::new(socket, Rc::clone(&watch));
+    let was_asked = Rc::new(Cell::new(false));
     let service = service_fn({
-        let watch = Rc::clone(&watch);
+        let (watch, was_asked) = (Rc::clone(&watch), Rc::clone(&was_asked));
         move |request| {
+            was_asked.set(true);
             watch.request_began();
             answer(Rc::clone(&face), Rc::clone(&watch), leftover.clone(), peer, request)
         }
     });
     let mut connection = pin!(builder().serve_connection(socket, service));
-    let mut draining = pin!(async move { drain.wait().await });
+    let mut draining = pin!(async move {
+        drain.wait().await;
+        // A client that was accepted just now has its first request on the way.
+        if !was_asked.get() {
+            tokio::time::sleep(Duration::from_millis(FIRST_REQUEST_GRACE_MS)).await;
+        }
+    });
     let mut told = false;
     let end = poll_fn(|cx| {
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {

@@ -1,18 +1,31 @@
-//! The listening sockets: one per worker, all on one port with `SO_REUSEPORT`.
+//! The listening sockets: one per worker, all on one port with `SO_REUSEPORT`; or the one that
+//! whoever started this process passed on, which one worker accepts from for all of them.
 //!
 //! 1. [`bind_all`] takes the port before any worker starts, so a taken port is the first thing
 //!    that is said; port 0 is resolved by the first socket.
 //! 2. [`Bound::listen`] opens the door when every worker is ready. Until then clients are
-//!    refused, not left waiting.
-//! 3. The worker accepts until it drains; closing the socket refuses what comes later.
+//!    refused, not left waiting; on a socket that was passed on they wait in its backlog.
+//! 3. The worker accepts until it drains; closing the socket refuses what comes later. One that
+//!    its maker still holds goes on taking connections, for the next process that gets it.
 
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::base::limits::LISTEN_BACKLOG;
+
+/// Where connections come from.
+#[derive(Clone, Debug)]
+pub enum Listen {
+    /// Sockets of our own on this address; port 0 takes a free one.
+    Address(SocketAddr),
+    /// The socket that was passed to this process, listening and non-blocking. The workers use a
+    /// duplicate: it is closed when they and this are gone.
+    Inherited(Arc<TcpListener>),
+}
 
 /// An address that cannot be listened on.
 #[derive(Debug)]
@@ -47,18 +60,34 @@ impl std::error::Error for ListenError {
     }
 }
 
-/// A socket that has its port and does not listen yet.
+/// A socket that has its port and is not accepted from yet.
 #[derive(Debug)]
-pub(super) struct Bound {
-    socket: Socket,
-    address: SocketAddr,
+pub(super) enum Bound {
+    /// Ours, which does not listen before all are ready.
+    Own { socket: Socket, address: SocketAddr },
+    /// Not ours, which listens already.
+    Inherited(TcpListener),
 }
 
-/// One socket per worker on the same port, and the address they have.
+/// The sockets for `count` workers, one each or one for all, and the address they have.
 pub(super) fn bind_all(
-    address: SocketAddr,
+    listen: &Listen,
     count: usize,
 ) -> Result<(Vec<Bound>, SocketAddr), ListenError> {
+    match listen {
+        Listen::Address(address) => bind_each(*address, count),
+        Listen::Inherited(listener) => {
+            let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+            let address = listener.local_addr();
+            let address = address.map_err(|source| ListenError { address: unknown, source })?;
+            let duplicate = listener.try_clone();
+            let duplicate = duplicate.map_err(|source| ListenError { address, source })?;
+            Ok((vec![Bound::Inherited(duplicate)], address))
+        }
+    }
+}
+
+fn bind_each(address: SocketAddr, count: usize) -> Result<(Vec<Bound>, SocketAddr), ListenError> {
     let refused = |source| ListenError { address, source };
     refuse_taken(address).map_err(refused)?;
     let mut resolved = address;
@@ -68,7 +97,7 @@ pub(super) fn bind_all(
         if let Some(local) = socket.local_addr().map_err(refused)?.as_socket() {
             resolved = local;
         }
-        all.push(Bound { socket, address: resolved });
+        all.push(Bound::Own { socket, address: resolved });
     }
     Ok((all, resolved))
 }
@@ -76,9 +105,12 @@ pub(super) fn bind_all(
 impl Bound {
     /// Begins to take connections.
     pub(super) fn listen(self) -> Result<TcpListener, ListenError> {
-        match self.socket.listen(LISTEN_BACKLOG) {
-            Ok(()) => Ok(self.socket.into()),
-            Err(source) => Err(ListenError { address: self.address, source }),
+        match self {
+            Bound::Own { socket, address } => match socket.listen(LISTEN_BACKLOG) {
+                Ok(()) => Ok(socket.into()),
+                Err(source) => Err(ListenError { address, source }),
+            },
+            Bound::Inherited(listener) => Ok(listener),
         }
     }
 }
@@ -111,13 +143,13 @@ fn stream_socket(address: SocketAddr) -> io::Result<Socket> {
 mod tests {
     use super::*;
 
-    fn loopback() -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 0))
+    fn loopback() -> Listen {
+        Listen::Address(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
     #[test]
     fn port_zero_is_resolved_once_for_all() {
-        let (all, address) = bind_all(loopback(), 3).unwrap();
+        let (all, address) = bind_all(&loopback(), 3).unwrap();
         assert_ne!(address.port(), 0);
         for bound in all {
             assert_eq!(bound.listen().unwrap().local_addr().unwrap(), address);
@@ -126,25 +158,25 @@ mod tests {
 
     #[test]
     fn a_port_that_another_daemon_shares_out_is_refused_with_a_remedy() {
-        let (all, address) = bind_all(loopback(), 1).unwrap();
+        let (all, address) = bind_all(&loopback(), 1).unwrap();
         let listening: Vec<_> = all.into_iter().map(|bound| bound.listen().unwrap()).collect();
-        let refused = bind_all(address, 2).unwrap_err().to_string();
+        let refused = bind_each(address, 2).unwrap_err().to_string();
         assert!(refused.contains("another program has that port"), "{refused}");
         drop(listening);
-        assert!(bind_all(address, 2).is_ok());
+        assert!(bind_each(address, 2).is_ok());
     }
 
     #[test]
     fn an_address_of_another_machine_is_refused_with_a_remedy() {
         let elsewhere = SocketAddr::from(([192, 0, 2, 1], 0));
-        let refused = bind_all(elsewhere, 1).unwrap_err().to_string();
+        let refused = bind_each(elsewhere, 1).unwrap_err().to_string();
         assert!(refused.contains("does not have that address"), "{refused}");
     }
 
     #[test]
     fn version_six_addresses_are_listened_on_too() {
         let any = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0));
-        match bind_all(any, 2) {
+        match bind_each(any, 2) {
             Ok((all, address)) => {
                 assert!(address.is_ipv6());
                 assert_eq!(all.len(), 2);

@@ -2,6 +2,7 @@
 
 mod balance;
 mod drain;
+mod inherited;
 mod listener;
 mod pool;
 mod presence;
@@ -13,7 +14,8 @@ mod socket;
 mod station;
 
 pub use drain::{Drain, DrainSignal};
-pub use listener::ListenError;
+pub use inherited::{InheritError, take_inherited};
+pub use listener::{Listen, ListenError};
 pub use pool::{Pool, PoolOptions, WorkerFailed};
 pub use presence::{Attended, Presence};
 pub use runtime::{RuntimeKind, run_alone};

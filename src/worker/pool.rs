@@ -2,8 +2,9 @@
 //!
 //! 1. Every worker's socket is bound to the port; nobody listens yet.
 //! 2. Every worker makes its runtime and service and reports.
-//! 3. If all are ready each gets its listening socket; if one is not, none does: the others close
-//!    and are joined, and the first cause is the answer.
+//! 3. If all are ready each gets its listening socket, or one of them the socket that was passed to
+//!    this process; if one is not, none does: the others close and are joined, and the first cause
+//!    is the answer.
 //! 4. [`Pool::drain`] begins the end, [`Pool::ended`] tells it, [`Pool::join`] confirms it.
 
 use std::convert::Infallible;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::balance::Balance;
-use super::listener::{Bound, bind_all};
+use super::listener::{Bound, Listen, bind_all};
 use super::reception::Door;
 use super::station::{Report, Station};
 use super::{Drain, Factory, RuntimeKind, StartError};
@@ -30,8 +31,8 @@ use crate::telemetry::Metrics;
 /// What the workers are started with.
 #[derive(Clone, Debug)]
 pub struct PoolOptions {
-    /// Where to listen; port 0 takes a free one.
-    pub listen: SocketAddr,
+    /// Where to listen.
+    pub listen: Listen,
     /// How many workers, at least 1.
     pub worker_count: usize,
     /// What they run on.
@@ -109,7 +110,7 @@ impl Pool {
         connections_max: usize,
     ) -> Result<Pool, StartError> {
         assert!(options.worker_count > 0, "a pool without workers");
-        let (sockets, address) = bind_all(options.listen, options.worker_count)?;
+        let (sockets, address) = bind_all(&options.listen, options.worker_count)?;
         let drain = Drain::new();
         let (report, reports) = std_mpsc::channel();
         let (alive_token, alive) = mpsc::channel(1);
@@ -118,7 +119,7 @@ impl Pool {
         // Each station holds one now, until it reports.
         drop(report);
         let started = spawn_all(stations, &alive_token, &mut threads)
-            .and_then(|()| open_doors(sockets, &reports));
+            .and_then(|()| open_doors(sockets, options.worker_count, &reports));
         drop(alive_token);
         match started {
             Ok(()) => Ok(Pool { address, drain, threads, alive }),
@@ -195,10 +196,16 @@ fn spawn_all(
     Ok(())
 }
 
-/// Waits for every worker's report, then gives each its listener.
-fn open_doors(sockets: Vec<Bound>, reports: &std_mpsc::Receiver<Report>) -> Result<(), StartError> {
-    let mut ready = Vec::with_capacity(sockets.len());
-    for _ in 0..sockets.len() {
+/// Waits for every worker's report, then gives each its listener. An only listener goes to one of
+/// them, who hands over what it accepts: waking all of them for each connection would cost more,
+/// and all but one would find nothing.
+fn open_doors(
+    sockets: Vec<Bound>,
+    worker_count: usize,
+    reports: &std_mpsc::Receiver<Report>,
+) -> Result<(), StartError> {
+    let mut ready = Vec::with_capacity(worker_count);
+    for _ in 0..worker_count {
         // Every worker holds a sender until it reports: none left means that one panicked.
         ready.push(reports.recv().map_err(|_| StartError::Panicked)??);
     }
@@ -206,9 +213,10 @@ fn open_doors(sockets: Vec<Bound>, reports: &std_mpsc::Receiver<Report>) -> Resu
     for socket in sockets {
         listeners.push(socket.listen()?);
     }
-    for (open, listener) in ready.into_iter().zip(listeners) {
+    let mut listeners = listeners.into_iter();
+    for open in ready {
         // A worker that died since has begun the drain, and `join` will tell of it.
-        let _ = open.send(listener);
+        let _ = open.send(listeners.next());
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! One worker's connections: accepts them, passes each to the least-loaded worker, serves those it
 //! was given, and sees them out.
 //!
-//! 1. The accept loop takes a connection from its listener, then claims a place for it (waiting
+//! 1. The accept loop (a worker without a listener has none) takes a connection from its listener, then claims a place for it (waiting
 //!    while all workers are full: at most one connection in hand, the others stay in the kernel's
 //!    backlog), then sends it to the inbox of the worker it claimed, its own included.
 //! 2. Each worker serves what its inbox brings, one task per connection. The claim travels with
@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, error, info, warn};
 
@@ -78,10 +78,10 @@ impl Reception {
     pub(super) async fn receive(
         &mut self,
         door: &Door,
-        listener: TcpListener,
+        listener: Option<TcpListener>,
         drain: &DrainSignal,
     ) -> io::Result<()> {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let listener = listener.map(tokio::net::TcpListener::from_std).transpose()?;
         let mut accepting = std::pin::pin!(door.accept_all(listener));
         let mut draining = std::pin::pin!(drain.wait());
         loop {
@@ -147,7 +147,8 @@ impl Drop for Counted {
 }
 
 impl Door {
-    async fn accept_all(&self, listener: tokio::net::TcpListener) -> Infallible {
+    async fn accept_all(&self, listener: Option<tokio::net::TcpListener>) -> Infallible {
+        let Some(listener) = listener else { return std::future::pending().await };
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => self.pass_on(stream, peer).await,
@@ -177,11 +178,17 @@ impl Door {
             self.metrics.connections_handed_over.increment();
         }
         match self.inboxes[target_index].try_send(Arrival { stream, peer, claim }) {
-            // Closed: that worker is draining, as this one will in a moment.
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                unreachable!("a claim is a place in the inbox")
-            }
+            Ok(()) => {}
+            Err(TrySendError::Closed(arrival)) => self.keep(arrival),
+            Err(TrySendError::Full(_)) => unreachable!("a claim is a place in the inbox"),
+        }
+    }
+
+    /// Serves a connection here that was meant for a worker who drains already, as this one will in
+    /// a moment: it was accepted, so it gets its answer. It counts as the other's to its end.
+    fn keep(&self, arrival: Arrival) {
+        if let Err(refused) = self.inboxes[self.worker_index].try_send(arrival) {
+            debug!(%refused, "a connection came too late to be served");
         }
     }
 }

@@ -37,14 +37,20 @@ impl Signals {
         Ok(Signals { runtime, terminate, interrupt })
     }
 
-    /// Waits until the workers have ended, by a signal or by themselves.
-    pub fn supervise(mut self, mut pool: Pool) -> Result<Ending, WorkerFailed> {
+    /// Waits until the workers have ended, by a signal or by themselves. Calls `on_stop` at the
+    /// first signal.
+    pub fn supervise(
+        mut self,
+        mut pool: Pool,
+        on_stop: impl FnOnce(),
+    ) -> Result<Ending, WorkerFailed> {
         let ending = self.runtime.block_on(async {
             tokio::select! {
                 () = pool.ended() => return Ending::Drained,
                 name = next(&mut self.terminate, &mut self.interrupt) => {
                     info!(signal = name, "stopping: finishing what runs; once more stops at once");
                     pool.drain();
+                    on_stop();
                 }
             }
             tokio::select! {

@@ -5,7 +5,8 @@
 //! 3. receive connections until the drain begins, then see them out;
 //! 4. close the service, which drains the disk, and only then drop the runtime.
 //!
-//! A worker that is given no listener (another one failed to start) goes from 2 to 4.
+//! A worker that is told nothing (another one failed to start) goes from 2 to 4. One that is told to
+//! begin without a listener serves what another one accepts.
 
 use std::io;
 use std::net::TcpListener;
@@ -22,8 +23,9 @@ use super::socket::ReadBudget;
 use super::{Drain, Factory, Seat, StartError};
 use crate::base::cores::{CoreId, pin_current_thread};
 
-/// What a worker says when it is ready: where it waits for its listener; or why it is not.
-pub(super) type Report = Result<oneshot::Sender<TcpListener>, StartError>;
+/// What a worker says when it is ready: where it waits for the beginning, with a listener or
+/// without; or why it is not.
+pub(super) type Report = Result<oneshot::Sender<Option<TcpListener>>, StartError>;
 
 /// Everything one worker is started with.
 pub(super) struct Station {

@@ -1,4 +1,7 @@
-//! `/healthz`, `/readyz`, `/metrics`, and the access line of each request in the log.
+//! `/healthz`, `/readyz`, `/metrics`, `ringhold health`, and the access line of each request in the
+//! log.
+
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -9,6 +12,26 @@ fn a_running_daemon_is_alive_and_ready() {
     let daemon = Daemon::start();
     assert_eq!(daemon.get("/healthz").status, 200);
     assert_eq!(daemon.get("/readyz").status, 200);
+}
+
+#[test]
+fn the_health_command_tells_by_its_exit_code_whether_the_daemon_is_ready() {
+    let mut daemon = Daemon::start();
+    let address = daemon.address().to_string();
+    let ready = health(&address);
+    assert_eq!((ready.status.code(), ready.stdout.as_slice()), (Some(0), &b"ready\n"[..]));
+    let everywhere = format!("0.0.0.0:{}", daemon.address().port());
+    assert_eq!(health(&everywhere).status.code(), Some(0), "asked on the loopback address");
+    daemon.stop();
+    let gone = health(&address);
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&gone.stderr).contains(&address), "{gone:?}");
+}
+
+/// By the variable that `serve` reads, as in a container.
+fn health(address: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringhold"));
+    command.arg("health").env_clear().env("RINGHOLD_LISTEN", address).output().unwrap()
 }
 
 #[test]

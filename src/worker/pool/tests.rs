@@ -127,7 +127,7 @@ fn runtimes() -> Vec<RuntimeKind> {
 }
 
 fn options(runtime: RuntimeKind, worker_count: usize) -> PoolOptions {
-    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listen = Listen::Address(SocketAddr::from(([127, 0, 0, 1], 0)));
     PoolOptions { listen, worker_count, runtime, grace: PATIENCE }
 }
 
@@ -256,11 +256,35 @@ fn a_worker_that_panics_before_it_is_ready_is_an_error() {
 #[test]
 fn a_taken_port_is_said_before_any_worker_starts() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let listen = taken.local_addr().unwrap();
+    let listen = Listen::Address(taken.local_addr().unwrap());
     let options = PoolOptions { listen, ..options(RuntimeKind::Plain, 2) };
     let factory: Arc<Factory> = Arc::new(|_| panic!("no worker may start"));
     let refused = Pool::start(&options, &Metrics::new(2), &factory).unwrap_err();
     assert!(matches!(refused, StartError::Listen(_)), "{refused}");
+}
+
+#[test]
+fn one_inherited_socket_serves_all_workers_and_begins_with_its_backlog() {
+    for runtime in runtimes() {
+        let inherited = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        inherited.set_nonblocking(true).unwrap();
+        let address = inherited.local_addr().unwrap();
+        let mut early: Vec<_> = (0..4).map(|_| ask(address, "/where")).collect();
+        let listen = Listen::Inherited(Arc::new(inherited));
+        let options = PoolOptions { listen, ..options(runtime, 2) };
+        let metrics = Metrics::new(2);
+        let pool = Pool::start(&options, &metrics, &greeters(&Scene::new())).unwrap();
+        drop(options);
+        assert_eq!(pool.local_addr(), address);
+        let served: Vec<usize> = early.iter_mut().map(answer).collect();
+        let on_first = served.iter().filter(|&&worker_index| worker_index == 0).count();
+        assert_eq!(on_first, 2, "{runtime:?}: {served:?}");
+        let accepted = [0, 1].map(|index| metrics.worker(index).connections_accepted.get());
+        assert!(accepted == [4, 0] || accepted == [0, 4], "one worker accepts: {accepted:?}");
+        pool.drain();
+        wait_until("the port is closed", || TcpStream::connect(address).is_err());
+        pool.join().unwrap();
+    }
 }
 
 #[test]
@@ -338,18 +362,20 @@ fn the_first_signal_drains_and_the_second_one_does_not_wait() {
     let signals = Signals::catch().unwrap();
     let pool = start(&scene);
     send(Signal::TERM);
-    assert_eq!(signals.supervise(pool).unwrap(), Ending::Drained);
-    assert_eq!(scene.events(), ["closed"]);
+    let note = || scene.note("stopping");
+    assert_eq!(signals.supervise(pool, note).unwrap(), Ending::Drained);
+    let events = scene.events();
+    assert!(events.contains(&"stopping") && events.contains(&"closed"), "{events:?}");
 
     let signals = Signals::catch().unwrap();
     let pool = start(&scene);
     let address = pool.local_addr();
     let _running = ask(address, "/slow");
     wait_until("the slow request runs", || scene.begun.load(Ordering::SeqCst) == 1);
-    let supervising = thread::spawn(move || signals.supervise(pool).unwrap());
+    let supervising = thread::spawn(move || signals.supervise(pool, || ()).unwrap());
     send(Signal::INT);
     wait_until("the port is closed", || TcpStream::connect(address).is_err());
     send(Signal::TERM);
     assert_eq!(supervising.join().unwrap(), Ending::CutShort);
-    assert_eq!(scene.events(), ["closed"], "the running request was not waited for");
+    assert_eq!(scene.events(), events, "the running request was not waited for");
 }

@@ -9,6 +9,7 @@
 use std::fmt::Display;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
@@ -80,6 +81,7 @@ pub(crate) struct Setup {
     allowed: Vec<&'static str>,
     user: Option<(u32, PathBuf)>,
     memlock_kib: Option<u32>,
+    passed_socket: Option<Arc<OwnedFd>>,
 }
 
 impl Setup {
@@ -100,6 +102,7 @@ impl Setup {
             allowed: Vec::new(),
             user: None,
             memlock_kib: None,
+            passed_socket: None,
         }
     }
 
@@ -156,6 +159,12 @@ impl Setup {
         self
     }
 
+    /// Passes a socket as a service manager does: as descriptor 3, announced to the process.
+    pub(crate) fn pass_socket(mut self, socket: impl Into<OwnedFd>) -> Setup {
+        self.passed_socket = Some(Arc::new(socket.into()));
+        self.env("LISTEN_FDS", "1")
+    }
+
     /// The directory the daemon keeps its files in.
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
@@ -206,14 +215,10 @@ impl Setup {
             Some((_, copy)) => copy.clone(),
             None => PathBuf::from(env!("CARGO_BIN_EXE_ringhold")),
         };
-        let mut command = match self.memlock_kib {
-            None => Command::new(binary),
-            Some(limit) => {
-                let mut shell = Command::new("/bin/sh");
-                shell.args(["-c", &format!("ulimit -l {limit}; exec \"$0\" \"$@\"")]).arg(binary);
-                shell
-            }
-        };
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("{}exec \"$0\" \"$@\"", self.preparation())]).arg(&binary);
+        let is_prepared = self.memlock_kib.is_some() || self.passed_socket.is_some();
+        let mut command = if is_prepared { shell } else { Command::new(binary) };
         if let Some((uid, _)) = &self.user {
             command.uid(*uid).gid(*uid);
         }
@@ -225,10 +230,24 @@ impl Setup {
             .args(&self.flags)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
+            .stdin(self.stdin())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         command
+    }
+
+    /// What a shell does before it becomes the daemon.
+    fn preparation(&self) -> String {
+        let limit = self.memlock_kib.map(|limit| format!("ulimit -l {limit}; "));
+        let pass = "exec 3<&0 0</dev/null; export LISTEN_PID=$$; ".to_owned();
+        let pass = self.passed_socket.is_some().then_some(pass);
+        [limit, pass].into_iter().flatten().collect()
+    }
+
+    fn stdin(&self) -> Stdio {
+        self.passed_socket.as_ref().map_or_else(Stdio::null, |socket| {
+            Stdio::from(socket.try_clone().expect("a descriptor is free"))
+        })
     }
 }
 
