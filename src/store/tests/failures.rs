@@ -105,6 +105,23 @@ fn objects_lost_in_a_row_fail_the_volume_and_nobody_asks_the_disk_any_more() {
 }
 
 #[test]
+fn a_success_between_makes_the_counting_begin_anew() {
+    let count = operations();
+    run_paused(async {
+        // Two are lost as they create their file, one works, and two are lost again.
+        let lost = [1, 2, count + 2, count + 3];
+        let plan = lost
+            .into_iter()
+            .fold(FaultPlan::none(), |plan, n| plan.and_nth(n, Fault::Errno(libc::EIO)));
+        let (_, _, store) = faulty(plan).await;
+        for expected in [false, false, true, false, false, true] {
+            assert_eq!(upload(&store).await.is_ok(), expected);
+        }
+        assert_eq!(store.volume_failure(), None);
+    });
+}
+
+#[test]
 fn a_volume_that_is_read_only_or_gone_fails_at_once() {
     for errno in [libc::EROFS, libc::ENOENT, libc::ENOTDIR, libc::ENODEV, libc::ESTALE] {
         run(async {
@@ -231,11 +248,11 @@ fn uploads_that_grow_leave_the_reserve_and_some_of_them_end_well() {
 fn preallocation_leaves_the_reserve_too() {
     const RESERVE: u64 = 1 << 20;
     run_paused(async {
-        // Room enough for two steps ahead, of 8 MiB each, and for none after them.
-        let (disk, store) = small_disk(RESERVE + (48 << 20), RESERVE).await;
-        grow(&disk, &store, 18 << 20, RESERVE).await.unwrap();
-        assert!(free(&disk).await >= RESERVE + (30 << 20) - (8 << 10), "what lay ahead is free");
-        grow(&disk, &store, (30 << 20) - (16 << 10), RESERVE).await.unwrap();
+        // Room enough for a step ahead, from 8 to 16 MiB, of which the upload fills a part.
+        let (disk, store) = small_disk(RESERVE + (44 << 20), RESERVE).await;
+        grow(&disk, &store, 10 << 20, RESERVE).await.unwrap();
+        assert!(free(&disk).await >= RESERVE + (34 << 20) - (8 << 10), "what lay ahead is free");
+        grow(&disk, &store, (34 << 20) - (16 << 10), RESERVE).await.unwrap();
     });
 }
 
