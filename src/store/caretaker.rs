@@ -98,19 +98,18 @@ impl Caretaker {
     /// Takes room for so many bytes that are about to be written or preallocated. Waits a bounded
     /// time while others give theirs back.
     pub(super) async fn take(self: &Rc<Caretaker>, bytes: u64) -> StoreResult<Grant> {
-        let mut age_max_ms = FREE_SPACE_AGE_MAX_MS;
-        for _ in 0..FULL_WAITS_MAX {
+        self.read_space(FREE_SPACE_AGE_MAX_MS).await?;
+        for wait in 0..=FULL_WAITS_MAX {
             self.check_working()?;
-            self.read_space(age_max_ms).await?;
             if let Some(grant) = self.state.room.take(bytes) {
                 return Ok(grant);
             }
-            age_max_ms = FREE_SPACE_AGE_REFUSAL_MS;
-            self.read_space(age_max_ms).await?;
+            self.read_space(FREE_SPACE_AGE_REFUSAL_MS).await?;
             if let Some(grant) = self.state.room.take(bytes) {
                 return Ok(grant);
             }
-            if self.state.room.gives_up() {
+            // Not before it has waited once: what others just gave back shows in the next reading.
+            if wait > 0 && self.state.room.gives_up() {
                 break;
             }
             sleep(Duration::from_millis(FULL_REFUSAL_INTERVAL_MS)).await;

@@ -224,6 +224,32 @@ fn a_refused_upload_gives_its_blocks_back_at_once_and_its_client_reads_why() {
 }
 
 #[test]
+fn of_uploads_that_do_not_all_fit_some_are_whole_and_the_others_leave_nothing() {
+    for engine in engines() {
+        let volume = match Volume::tmpfs(TMPFS_SIZE) {
+            Ok(volume) => volume,
+            Err(reason) => return println!("skipped: {reason}"),
+        };
+        let setup = Setup::at(&volume.mount_point()).engine(engine).workers(2);
+        let mut daemon = setup.flag("--min-free", RESERVE).start();
+        // Four fit, and all twenty are let in.
+        let body = payload(1, 9_000_000);
+        let statuses: Vec<u16> = thread::scope(|scope| {
+            let (daemon, body) = (&daemon, &body);
+            let upload = move || put_unknown(daemon.connect(), body).status;
+            let uploads: Vec<_> = (0..20).map(|_| scope.spawn(upload)).collect();
+            uploads.into_iter().map(|upload| upload.join().unwrap()).collect()
+        });
+        let whole = statuses.iter().filter(|status| **status == 201).count();
+        println!("{engine:?}: {whole} of 20 are whole, and 4 fit");
+        assert!((1..=4).contains(&whole), "{statuses:?}");
+        assert!(statuses.iter().all(|status| matches!(status, 201 | 507)), "{statuses:?}");
+        assert_eq!(objects(daemon.root()).len(), whole);
+        daemon.stop();
+    }
+}
+
+#[test]
 fn a_disk_that_others_fill_is_full_for_uploads_of_any_size_and_no_failed_one() {
     for engine in engines() {
         let volume = match Volume::ext4(32 * MIB, &[]) {

@@ -69,6 +69,17 @@ fn a_disk_that_is_full_at_any_operation_is_full_and_not_failed() {
 }
 
 #[test]
+fn a_disk_that_stays_full_never_counts_as_failed() {
+    run(async {
+        let (_, _, store) = faulty(FaultPlan::fail_from(1, Fault::Errno(libc::ENOSPC))).await;
+        for _ in 0..3 * VOLUME_FAILURES_MAX {
+            assert_eq!(upload(&store).await.unwrap_err().kind(), StoreErrorKind::Full);
+        }
+        assert_eq!(store.volume_failure(), None);
+    });
+}
+
+#[test]
 fn an_object_lost_to_the_disk_at_any_operation_is_lost_alone() {
     let outcomes = outcomes(libc::EIO);
     assert!(outcomes.iter().all(|kind| *kind == Some(StoreErrorKind::Failed)), "{outcomes:?}");
@@ -90,6 +101,23 @@ fn objects_lost_in_a_row_fail_the_volume_and_nobody_asks_the_disk_any_more() {
         assert_eq!(upload(&store).await.unwrap_err().kind(), StoreErrorKind::VolumeFailed);
         assert_eq!(disk.operations(), asked);
         assert_eq!(memory.inode_count(), 0);
+    });
+}
+
+#[test]
+fn a_success_between_makes_the_counting_begin_anew() {
+    let count = operations();
+    run_paused(async {
+        // Two are lost as they create their file, one works, and two are lost again.
+        let lost = [1, 2, count + 2, count + 3];
+        let plan = lost
+            .into_iter()
+            .fold(FaultPlan::none(), |plan, n| plan.and_nth(n, Fault::Errno(libc::EIO)));
+        let (_, _, store) = faulty(plan).await;
+        for expected in [false, false, true, false, false, true] {
+            assert_eq!(upload(&store).await.is_ok(), expected);
+        }
+        assert_eq!(store.volume_failure(), None);
     });
 }
 
@@ -127,7 +155,10 @@ fn a_failed_volume_is_probed_until_it_works_again() {
         let (memory, disk, store) = faulty(plan).await;
         let began = tokio::time::Instant::now();
         assert!(upload(&store).await.is_err());
-        while store.volume_failure().is_some() {
+        for _ in 0..1000 {
+            if store.volume_failure().is_none() {
+                break;
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let waited_ms = began.elapsed().as_millis();
@@ -202,7 +233,8 @@ fn uploads_that_grow_leave_the_reserve_and_some_of_them_end_well() {
         let uploads = (0..8).map(|_| grow(&disk, &store, size, RESERVE));
         let outcomes = join_all(uploads).await;
         let whole = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        assert!((1..=3).contains(&whole), "{whole} of 8 are whole");
+        println!("{whole} of 8 are whole, and 3 fit");
+        assert!((1..=3).contains(&whole));
         let refused = outcomes.into_iter().filter_map(Result::err);
         assert!(refused.into_iter().all(|error| error.kind() == StoreErrorKind::Full));
         assert_eq!(objects(&disk).await.len(), whole);
@@ -215,11 +247,11 @@ fn uploads_that_grow_leave_the_reserve_and_some_of_them_end_well() {
 fn preallocation_leaves_the_reserve_too() {
     const RESERVE: u64 = 1 << 20;
     run_paused(async {
-        // Room enough for two steps ahead, of 8 MiB each, and for none after them.
-        let (disk, store) = small_disk(RESERVE + (48 << 20), RESERVE).await;
-        grow(&disk, &store, 18 << 20, RESERVE).await.unwrap();
-        assert!(free(&disk).await >= RESERVE + (30 << 20) - (8 << 10), "what lay ahead is free");
-        grow(&disk, &store, (30 << 20) - (16 << 10), RESERVE).await.unwrap();
+        // Room enough for a step ahead, from 8 to 16 MiB, of which the upload fills a part.
+        let (disk, store) = small_disk(RESERVE + (44 << 20), RESERVE).await;
+        grow(&disk, &store, 10 << 20, RESERVE).await.unwrap();
+        assert!(free(&disk).await >= RESERVE + (34 << 20) - (8 << 10), "what lay ahead is free");
+        grow(&disk, &store, (34 << 20) - (16 << 10), RESERVE).await.unwrap();
     });
 }
 
