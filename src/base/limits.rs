@@ -102,11 +102,15 @@ pub const PUBLISH_BATCH_MAX: usize = 256;
 pub const OPEN_READ_SIZE: usize = 72 << 10;
 /// Reads of one download in flight.
 pub const READS_AHEAD_MAX: usize = 4;
-/// Bytes of buffers that one download has handed to its socket and that were not sent yet; one
-/// more frame may go beyond.
-pub const FRAME_BYTES_OUTSTANDING_MAX: usize = 2 * READ_SIZE;
-/// Buffer of a download that got none from the slab, bytes: its share of the memory contract.
-pub const HEAP_READ_SIZE: usize = 64 << 10;
+/// Largest frame of a download, bytes: what one write hands to the socket. The connection keeps one
+/// at a time, so that what a peer does not take fits into the connection's share of the memory
+/// contract when it is set aside.
+pub const FRAME_SIZE_MAX: usize = 64 << 10;
+/// Buffer of a download that got none from the slab or whose peer is slow, bytes.
+pub const HEAP_READ_SIZE: usize = 32 << 10;
+/// Small reads of a download whose peer was slow before it asks the slab again: a quarter of a
+/// mebibyte taken without a pause, more than what the kernel buffers for a peer that takes nothing.
+pub const READS_AFTER_PARK: usize = 8;
 /// Longest media type kept, bytes.
 pub const CONTENT_TYPE_SIZE_MAX: usize = 255;
 /// Largest object the hot cache keeps, bytes: with its seal it fits the first read.
@@ -156,6 +160,17 @@ pub const FILE_ID_SIZE_MAX: usize = 1024;
 pub const RANGES_MAX: usize = 64;
 /// Request head (request line and headers), bytes. Browsers stay below 8 KiB, cookies included.
 pub const HEAD_SIZE_MAX: usize = 16 << 10;
+/// Headers of a request: the parser behind has room for as many.
+pub const HEADERS_MAX: usize = 100;
+/// Bytes of one read while a head or the frame of a chunk is expected: a head of the largest size.
+pub const HEAD_READ_SIZE: usize = HEAD_SIZE_MAX;
+/// Content of a chunk from which on it is read straight into the parser's buffer, bytes: a copy of
+/// less costs no more than a call of its own.
+pub const CHUNK_DIRECT_SIZE_MIN: u64 = 16 << 10;
+/// Extensions of all chunks of a body together, bytes. Nobody uses them.
+pub const CHUNK_EXTENSIONS_SIZE_MAX: usize = 8 << 10;
+/// Trailers of a chunked body, bytes. Nothing of them is used.
+pub const TRAILERS_SIZE_MAX: usize = 8 << 10;
 /// Time a client has for sending a request head from its first byte on, or from connecting,
 /// seconds.
 pub const HEAD_TIMEOUT_S: u64 = 10;
@@ -168,9 +183,12 @@ pub const KEEP_ALIVE_TIMEOUT_S: u64 = 60;
 pub const CONNECTION_BUFFER_SIZE_MAX: usize = SOCKET_READ_SIZE_LARGE;
 /// Time without a byte from the client after which a body is given up, seconds.
 pub const BODY_IDLE_TIMEOUT_S: u64 = 30;
-/// Time without room in the client's socket after which an answer is given up, seconds. Until
-/// then the answer holds read buffers.
+/// Time without room in the client's socket after which an answer is given up, seconds.
 pub const SEND_IDLE_TIMEOUT_S: u64 = 30;
+/// Time without room in the client's socket after which an answer gives its buffers back,
+/// milliseconds: what waits to be sent, a frame and a head, is set aside. Longer than the pauses
+/// of a client that is busy with what it got, shorter than what anybody would notice.
+pub const SEND_PARK_AFTER_MS: u64 = 100;
 /// Waiting for a client that is free of any rate, seconds: a pause on a mobile network.
 pub const BODY_RATE_GRACE_S: u64 = 30;
 /// Slowest average rate of a body over the time spent waiting for it, bytes per second. A tenth
@@ -211,6 +229,9 @@ const _: () = assert!(CHUNK_SIZE_DEFAULT.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(SOCKET_READ_SIZE_SMALL < SOCKET_READ_SIZE_LARGE);
 const _: () = assert!(LARGE_READS_PER_WORKER_MAX <= LARGE_READS_MAX);
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
+const _: () = assert!(READ_SIZE.is_multiple_of(FRAME_SIZE_MAX));
+const _: () = assert!(HEAP_READ_SIZE <= FRAME_SIZE_MAX);
+const _: () = assert!(CACHE_OBJECT_SIZE_MAX <= FRAME_SIZE_MAX);
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
 const _: () = assert!(SYNCS_IN_FLIGHT_MAX < DISK_THREADS_MAX);

@@ -15,19 +15,31 @@ use bytes::Buf as _;
 use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Frame, Incoming, SizeHint};
-use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::access_log::Entry;
-use super::body::{Body, BodyError, Data};
+use super::body::{Body, BodyError};
 use super::error::HttpError;
 use super::face::FaceParts;
+use super::gate::{Gate, Refused, Scratch};
 use super::linger::{Leftover, Linger};
+use super::outlet::{Backlog, Outgoing, Outlet, Turn};
 use super::request_body::RequestBody;
 use super::routes;
 use super::watch::{Expiry, Watch, Watched};
 use crate::base::limits::{CONNECTION_BUFFER_SIZE_MAX, HEAD_SIZE_MAX};
+
+/// What a connection's sides and its requests share.
+#[derive(Clone)]
+struct Shared {
+    peer: SocketAddr,
+    watch: Rc<Watch>,
+    leftover: Leftover,
+    backlog: Rc<Backlog>,
+    refused: Refused,
+}
 
 /// Why a connection is no longer served.
 enum End {
@@ -36,21 +48,26 @@ enum End {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve<S>(face: Rc<FaceParts>, socket: S, peer: SocketAddr)
+pub(super) async fn serve<S>(face: Rc<FaceParts>, socket: S, peer: SocketAddr, scratch: Scratch)
 where
-    S: Read + Write + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let watch = Watch::new();
-    let leftover = Leftover::default();
-    let linger = Linger::new(leftover.clone());
+    let shared = Shared {
+        peer,
+        watch: Watch::new(),
+        leftover: Leftover::default(),
+        backlog: Rc::default(),
+        refused: Rc::default(),
+    };
+    let watch = Rc::clone(&shared.watch);
+    let linger = Linger::new(shared.leftover.clone());
     let drain = face.drain.clone();
     let socket = Watched::new(socket, Rc::clone(&watch));
-    let service = service_fn({
-        let watch = Rc::clone(&watch);
-        move |request| {
-            watch.request_began();
-            answer(Rc::clone(&face), Rc::clone(&watch), leftover.clone(), peer, request)
-        }
+    let socket = Outlet::new(socket, Rc::clone(&shared.backlog));
+    let socket = Gate::new(socket, scratch, Rc::clone(&shared.refused));
+    let service = service_fn(move |request| {
+        shared.watch.request_began();
+        answer(Rc::clone(&face), shared.clone(), request)
     });
     let mut connection = pin!(builder().serve_connection(socket, service));
     let mut draining = pin!(async move { drain.wait().await });
@@ -93,12 +110,11 @@ fn builder() -> http1::Builder {
 /// Answers one request. Never fails: what goes wrong is an answer too.
 async fn answer(
     face: Rc<FaceParts>,
-    watch: Rc<Watch>,
-    leftover: Leftover,
-    peer: SocketAddr,
+    shared: Shared,
     request: Request<Incoming>,
 ) -> Result<Response<Logged>, Infallible> {
     let metrics = face.worker_metrics.clone();
+    let Shared { peer, watch, leftover, backlog, refused } = shared;
     let mut running = Running {
         entry: Entry::begin(peer, request.method().clone(), request.uri().path(), metrics),
         watch,
@@ -109,7 +125,11 @@ async fn answer(
     let request = request.map(|incoming| {
         RequestBody::new(incoming, awaits_continue, received_bytes, leftover.clone())
     });
-    let answered = routes::dispatch(&face, request).await;
+    let answered = match refused.take() {
+        // Dropping the request leaves what follows to be thrown away.
+        Some(fault) => Err(HttpError::from(fault)),
+        None => routes::dispatch(&face, request).await,
+    };
     let mut response = answered.unwrap_or_else(|error| refuse(error, &running.entry));
     // The client may still be sending, or may be waiting to be told to: either way the next bytes
     // on this connection need not be a request.
@@ -117,7 +137,10 @@ async fn answer(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     running.entry.answered(response.status());
-    Ok(response.map(|body| Logged { body: if is_head { Body::empty() } else { body }, running }))
+    Ok(response.map(|body| {
+        let body = if is_head { Body::empty() } else { body };
+        Logged { body, running, backlog }
+    }))
 }
 
 fn refuse(error: HttpError, entry: &Entry) -> Response<Body> {
@@ -146,41 +169,49 @@ impl Drop for Running {
     }
 }
 
-/// A response body that notes what becomes of it.
+/// A response body in turns with the socket, that notes what becomes of it.
 struct Logged {
     body: Body,
     running: Running,
+    backlog: Rc<Backlog>,
 }
 
 impl hyper::body::Body for Logged {
-    type Data = Data;
+    type Data = Outgoing;
     type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Data>, BodyError>>> {
-        let polled = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        match &polled {
-            Some(Ok(frame)) => {
-                let size_bytes = frame.data_ref().map_or(0, Data::remaining);
-                self.running.entry.sent(size_bytes);
+    ) -> Poll<Option<Result<Frame<Outgoing>, BodyError>>> {
+        match self.backlog.turn(cx) {
+            Turn::Give => {}
+            Turn::Wait => return Poll::Pending,
+            Turn::Park => {
+                self.body.park();
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(match ready!(self.body.poll_data(cx)) {
+            Some(Ok(data)) => {
+                self.running.entry.sent(data.remaining());
+                Some(Ok(Frame::data(Outgoing::new(data, &self.backlog))))
             }
             Some(Err(error)) => {
                 let missing_bytes = self.body.left_bytes();
                 tracing::error!(path = self.running.entry.path(), missing_bytes, %error);
+                Some(Err(error))
             }
-            None => {}
-        }
-        Poll::Ready(polled)
+            None => None,
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.left_bytes() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        SizeHint::with_exact(self.body.left_bytes())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Codecs shared by both ends; pure. Floor 1.
 
+mod chunked;
 mod conditional;
 mod content_type;
 mod disposition;
@@ -10,7 +11,9 @@ mod json;
 mod manifest;
 mod pace;
 mod range;
+mod request_head;
 
+pub use chunked::{ChunkFault, Chunks};
 pub use conditional::{Conditions, EntityTag, Outcome, Validators, evaluate};
 pub use content_type::{MediaType, choose_content_type};
 pub use disposition::{attachment, inline};
@@ -23,3 +26,4 @@ pub use json::{
 pub use manifest::ManifestText;
 pub use pace::Pace;
 pub use range::{RangedParts, Selection, content_range, content_range_unsatisfied, select};
+pub use request_head::{Framing, HeadFault, HeadScan, RequestHead};

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
@@ -53,7 +52,7 @@ impl Bench {
         });
         let (client, server) = duplex(PIPE_SIZE);
         let peer = ([127, 0, 0, 1], 1).into();
-        let server = spawn_local(serve(face, TokioIo::new(server), peer));
+        let server = spawn_local(serve(face, server, peer, Scratch::new()));
         Bench { client, server, drain, disk }
     }
 

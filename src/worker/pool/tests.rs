@@ -15,6 +15,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use hyper::{Request, Response};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::Semaphore;
@@ -71,7 +72,7 @@ impl Service for Greeter {
                 Ok::<_, Never>(Response::new(Full::new(Bytes::from(worker_index.to_string()))))
             }
         };
-        let connection = http1::Builder::new().serve_connection(socket, service_fn(answer));
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service_fn(answer));
         serve_until_drained(connection, drain).boxed_local()
     }
 
@@ -94,7 +95,7 @@ async fn slow(scene: &Scene) {
     std::mem::forget(cut);
 }
 
-async fn serve_until_drained<S>(connection: http1::Connection<Socket, S>, drain: DrainSignal)
+async fn serve_until_drained<S>(connection: http1::Connection<TokioIo<Socket>, S>, drain: DrainSignal)
 where
     S: hyper::service::HttpService<Incoming, ResBody = Full<Bytes>>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -1,9 +1,7 @@
-//! How much a socket reads at a time, seen through hyper's own read trait.
+//! How much a socket reads at a time.
 
 use std::future::poll_fn;
-use std::mem::MaybeUninit;
 
-use hyper::rt::{Read, ReadBuf, Write};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -19,10 +17,7 @@ async fn pair(budget: &ReadBudget) -> (Socket, TcpStream) {
 
 /// One read into a buffer of `room` bytes; how many came.
 async fn read(socket: &mut Socket, room: usize) -> usize {
-    let mut space = vec![MaybeUninit::uninit(); room];
-    let mut buf = ReadBuf::uninit(&mut space);
-    poll_fn(|cx| Pin::new(&mut *socket).poll_read(cx, buf.unfilled())).await.unwrap();
-    buf.filled().len()
+    socket.read(&mut vec![0; room]).await.unwrap()
 }
 
 /// Reads until a read takes more than the small limit; how many it took, `None` if none did in
