@@ -95,6 +95,7 @@ impl House {
         PoolOptions {
             listen: options.listen,
             worker_count: options.worker_count,
+            connections_max: options.connections_max,
             runtime: self.runtime(),
             grace: options.grace,
         }

@@ -25,11 +25,26 @@ use super::error::HttpError;
 use super::face::FaceParts;
 use super::gate::{Gate, Refused, Scratch};
 use super::linger::{Leftover, Linger};
-use super::outlet::{Backlog, Outgoing, Outlet, Turn};
+use super::outlet::{Backlog, Outgoing, Outlet, SendBudget, Turn};
 use super::request_body::RequestBody;
 use super::routes;
 use super::watch::{Expiry, Watch, Watched};
-use crate::base::limits::{CONNECTION_BUFFER_SIZE_MAX, HEAD_SIZE_MAX};
+use crate::base::limits::{CONNECTION_BUFFER_SIZE_MAX, HEAD_SIZE_MAX, LARGE_SENDS_PER_WORKER_MAX};
+use crate::worker::SendQueue;
+
+/// What all connections of a worker have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Common {
+    scratch: Scratch,
+    send_budget: SendBudget,
+}
+
+impl Common {
+    pub(super) fn new() -> Common {
+        let send_budget = SendBudget::new(LARGE_SENDS_PER_WORKER_MAX);
+        Common { scratch: Scratch::new(), send_budget }
+    }
+}
 
 /// What a connection's sides and its requests share.
 #[derive(Clone)]
@@ -48,15 +63,15 @@ enum End {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve<S>(face: Rc<FaceParts>, socket: S, peer: SocketAddr, scratch: Scratch)
+pub(super) async fn serve<S>(face: Rc<FaceParts>, socket: S, peer: SocketAddr, common: Common)
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + SendQueue + Unpin + 'static,
 {
     let shared = Shared {
         peer,
         watch: Watch::new(),
         leftover: Leftover::default(),
-        backlog: Rc::default(),
+        backlog: Backlog::new(common.send_budget),
         refused: Rc::default(),
     };
     let watch = Rc::clone(&shared.watch);
@@ -64,7 +79,7 @@ where
     let drain = face.drain.clone();
     let socket = Watched::new(socket, Rc::clone(&watch));
     let socket = Outlet::new(socket, Rc::clone(&shared.backlog));
-    let socket = Gate::new(socket, scratch, Rc::clone(&shared.refused));
+    let socket = Gate::new(socket, common.scratch, Rc::clone(&shared.refused));
     let service = service_fn(move |request| {
         shared.watch.request_began();
         answer(Rc::clone(&face), shared.clone(), request)
@@ -127,18 +142,22 @@ async fn answer(
     });
     let answered = match refused.take() {
         // Dropping the request leaves what follows to be thrown away.
-        Some(fault) => Err(HttpError::from(fault)),
+        Some(fault) => {
+            drop(request);
+            Err(HttpError::from(fault))
+        }
         None => routes::dispatch(&face, request).await,
     };
     let mut response = answered.unwrap_or_else(|error| refuse(error, &running.entry));
     // The client may still be sending, or may be waiting to be told to: either way the next bytes
     // on this connection need not be a request.
-    if leftover.is_left() || awaits_continue && !response.status().is_success() {
+    if leftover.is_unread() || awaits_continue && !response.status().is_success() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     running.entry.answered(response.status());
     Ok(response.map(|body| {
         let body = if is_head { Body::empty() } else { body };
+        backlog.begin();
         Logged { body, running, backlog }
     }))
 }
@@ -174,6 +193,12 @@ struct Logged {
     body: Body,
     running: Running,
     backlog: Rc<Backlog>,
+}
+
+impl Drop for Logged {
+    fn drop(&mut self) {
+        self.backlog.end();
+    }
 }
 
 impl hyper::body::Body for Logged {

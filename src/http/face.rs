@@ -8,8 +8,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
-use super::connection;
-use super::gate::Scratch;
+use super::connection::{self, Common};
 use crate::id::IdService;
 use crate::store::Store;
 use crate::telemetry::{Metrics, WorkerMetrics};
@@ -43,19 +42,19 @@ pub struct FaceParts {
 /// The face; one per worker.
 pub struct Face {
     parts: Rc<FaceParts>,
-    scratch: Scratch,
+    common: Common,
 }
 
 impl Face {
     /// A face on these parts.
     pub fn new(parts: FaceParts) -> Face {
-        Face { parts: Rc::new(parts), scratch: Scratch::new() }
+        Face { parts: Rc::new(parts), common: Common::new() }
     }
 }
 
 impl Service for Face {
     fn serve(&self, socket: Socket, peer: SocketAddr) -> LocalBoxFuture<'static, ()> {
-        connection::serve(Rc::clone(&self.parts), socket, peer, self.scratch.clone()).boxed_local()
+        connection::serve(Rc::clone(&self.parts), socket, peer, self.common.clone()).boxed_local()
     }
 
     fn close(&self) -> LocalBoxFuture<'static, ()> {

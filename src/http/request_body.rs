@@ -132,6 +132,7 @@ impl RequestBody {
                 }
                 Some(Err(error)) => {
                     self.incoming = None;
+                    self.leftover.lose();
                     return Poll::Ready(Some(Err(RequestError::Connection(error))));
                 }
                 None => self.incoming = None,

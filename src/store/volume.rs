@@ -12,7 +12,7 @@ use super::layout::Layout;
 use super::publisher::{Durability, Published, Publisher};
 use super::receiving::{NewObject, Receiving, Sealed};
 use super::stored::{PublicFile, Stored};
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskError};
 use crate::id::ObjectNumber;
 
 /// How old a reading of the free space may be. Uploads in between are covered by the reserve.
@@ -123,7 +123,7 @@ impl Store {
     /// # Errors
     /// `NotFound`, also for a path that leads out of `dir` and for what is no regular file.
     pub async fn open_public(&self, dir: &Path, path: &Path) -> StoreResult<PublicFile> {
-        let file = self.0.disk.open_beneath(dir, path).await?;
+        let file = self.0.disk.open_beneath(dir, path).await.map_err(unservable)?;
         let stat = self.0.disk.stat(&file).await?;
         if !stat.is_file {
             return Err(StoreError::new(StoreErrorKind::NotFound, "not a regular file"));
@@ -162,5 +162,17 @@ impl Store {
         let free = self.0.disk.free_bytes(self.0.layout.root()).await?;
         self.0.free.set(Some((now, free)));
         Ok(free)
+    }
+}
+
+/// What may not or cannot be opened (a file of somebody else, a socket, a device without a driver)
+/// is not handed out: to the outside it is not there, and the operator finds it in the log.
+fn unservable(error: DiskError) -> StoreError {
+    match error.errno() {
+        Some(libc::EACCES | libc::EPERM | libc::ENXIO | libc::ENODEV) => {
+            tracing::info!(%error, "a public file cannot be read: check its permissions");
+            StoreError::new(StoreErrorKind::NotFound, error.to_string())
+        }
+        _ => error.into(),
     }
 }

@@ -144,7 +144,9 @@ impl Chunks {
     /// Behind the digits of a size: an extension, or the end of the line.
     fn line_end(&mut self, size: u64, byte: u8) -> Result<Stage, ChunkFault> {
         match (self.stage, byte) {
-            (Stage::SizeLineFeed { .. }, b'\n') if size == 0 => Ok(Stage::Trailers { line_size: 0 }),
+            (Stage::SizeLineFeed { .. }, b'\n') if size == 0 => {
+                Ok(Stage::Trailers { line_size: 0 })
+            }
             (Stage::SizeLineFeed { .. }, b'\n') => Ok(Stage::Data { left: size }),
             (Stage::Extension { .. }, b'\r') => Ok(Stage::SizeLineFeed { size }),
             (Stage::Extension { .. }, _) if is_text(byte) => {

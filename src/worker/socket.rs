@@ -26,6 +26,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::net::TcpStream;
 
+use super::send_queue::{self, SendQueue};
 use crate::base::limits::{
     FULL_READS_BEFORE_LARGE, SOCKET_READ_SIZE_LARGE, SOCKET_READ_SIZE_SMALL,
 };
@@ -134,6 +135,12 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(self.stream.get_mut()).poll_shutdown(cx)
+    }
+}
+
+impl SendQueue for Socket {
+    fn queued_bytes(&self) -> Option<u64> {
+        send_queue::queued_bytes(self.stream.get_ref())
     }
 }
 

@@ -25,10 +25,15 @@ fn a_head_ends_at_its_empty_line_and_says_how_its_body_is_framed() {
         ("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Framing::Length(0)),
         ("GET http://a:80/x HTTP/1.1\r\nhost:\r\n\r\n", Framing::Length(0)),
         ("OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", Framing::Length(0)),
-        ("GET /ä%20\"{x}?a=b|c HTTP/1.1\r\nHost: a\r\nX:\r\nY: \u{e4}\tb\r\n\r\n", Framing::Length(0)),
+        (
+            "GET /ä%20\"{x}?a=b|c HTTP/1.1\r\nHost: a\r\nX:\r\nY: \u{e4}\tb\r\n\r\n",
+            Framing::Length(0),
+        ),
         ("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length:\t 005 \r\n\r\n", Framing::Length(5)),
-        ("PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9223372036854775807\r\n\r\n",
-         Framing::Length(OBJECT_SIZE_MAX)),
+        (
+            "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9223372036854775807\r\n\r\n",
+            Framing::Length(OBJECT_SIZE_MAX),
+        ),
         ("PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:Chunked\r\n\r\n", Framing::Chunked),
     ] {
         let bytes = format!("{head}5\r\nGET /");
