@@ -92,6 +92,9 @@ pub const HASH_BLOCK_SIZE_MIN: u64 = 1 << 20;
 pub const HASH_BLOCKS_MAX: usize = 65_536;
 /// Chunks of one upload in flight. Eight of 1 MiB reach the disk's limit.
 pub const WRITES_PER_UPLOAD_MAX: usize = 8;
+/// Bytes that a parked upload keeps beside the slab before it takes a buffer again: at 1 KiB a
+/// second one of 20 ms every 16 s. A quarter of the connection's share of memory.
+pub const PARKED_SIZE_MAX: usize = 16 << 10;
 /// Files from this size on (seal included) bypass the page cache even when the operator asked for
 /// no durability; smaller ones profit from it then.
 pub const DIRECT_SIZE_MIN: u64 = 256 << 10;
