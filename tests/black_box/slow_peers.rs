@@ -50,7 +50,9 @@ fn slow_peers_hold_no_buffers_and_slow_nobody_down_but_themselves() {
         let crowd = scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 let next = Instant::now() + TICK;
-                peers.iter_mut().for_each(|peer| peer.step(&content));
+                for peer in &mut peers {
+                    peer.step(&content);
+                }
                 thread::sleep(next.saturating_duration_since(Instant::now()));
             }
             peers

@@ -101,7 +101,7 @@ async fn bytes_are_counted_both_ways_and_the_end_is_seen() {
 async fn what_the_peer_did_not_acknowledge_is_known() {
     let (mut socket, mut peer) = pair(&ReadBudget::new(1)).await;
     assert_eq!(socket.queued_bytes(), Some(0));
-    let block = [7; 64 << 10];
+    let block = vec![7; 64 << 10];
     let mut sent = 0;
     while let Ok(written) =
         tokio::time::timeout(Duration::from_millis(100), socket.write(&block)).await
