@@ -22,12 +22,15 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
 use ringhold::base::cores::default_worker_count;
 use ringhold::telemetry::Metrics;
 use ringhold::worker::{
     Factory, Listen, Pool, PoolOptions, RuntimeKind, Seat, Service, Signals, Socket,
 };
 
+/// Connections a worker holds; further ones wait in the kernel.
+const CONNECTIONS_MAX: usize = 1_000;
 /// How long running requests have once a signal came.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -45,7 +48,8 @@ impl Service for Hello {
             let text = format!("Hello, {peer}! This is worker {worker_index}.\n");
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(text))))
         };
-        let connection = http1::Builder::new().serve_connection(socket, service_fn(greet));
+        let connection =
+            http1::Builder::new().serve_connection(TokioIo::new(socket), service_fn(greet));
         async move {
             let mut connection = std::pin::pin!(connection);
             tokio::select! {
@@ -74,6 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = PoolOptions {
         listen: Listen::Address(address.parse()?),
         worker_count: default_worker_count(),
+        connections_max: CONNECTIONS_MAX,
         // A service that reads files would ask `ringhold::disk::choose` for a ring.
         runtime: RuntimeKind::Plain,
         grace: GRACE,

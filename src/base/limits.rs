@@ -98,6 +98,9 @@ pub const HASH_BLOCK_SIZE_MIN: u64 = 1 << 20;
 pub const HASH_BLOCKS_MAX: usize = 65_536;
 /// Chunks of one upload in flight. Eight of 1 MiB reach the disk's limit.
 pub const WRITES_PER_UPLOAD_MAX: usize = 8;
+/// Bytes that a parked upload keeps beside the slab before it takes a buffer again: at 1 KiB a
+/// second one of 20 ms every 16 s. A quarter of the connection's share of memory.
+pub const PARKED_SIZE_MAX: usize = 16 << 10;
 /// Files from this size on (seal included) bypass the page cache even when the operator asked for
 /// no durability; smaller ones profit from it then.
 pub const DIRECT_SIZE_MIN: u64 = 256 << 10;
@@ -108,11 +111,14 @@ pub const PUBLISH_BATCH_MAX: usize = 256;
 pub const OPEN_READ_SIZE: usize = 72 << 10;
 /// Reads of one download in flight.
 pub const READS_AHEAD_MAX: usize = 4;
-/// Bytes of buffers that one download has handed to its socket and that were not sent yet; one
-/// more frame may go beyond.
-pub const FRAME_BYTES_OUTSTANDING_MAX: usize = 2 * READ_SIZE;
-/// Buffer of a download that got none from the slab, bytes: its share of the memory contract.
-pub const HEAP_READ_SIZE: usize = 64 << 10;
+/// Largest frame of a download, bytes. Most connections have one at a time, so that what a peer does
+/// not take fits into the connection's share of the memory contract when it is set aside.
+pub const FRAME_SIZE_MAX: usize = 64 << 10;
+/// Buffer of a download that got none from the slab or whose peer is slow, bytes.
+pub const HEAP_READ_SIZE: usize = 32 << 10;
+/// Small reads of a download whose peer was slow before it asks the slab again: a quarter of a
+/// mebibyte taken without a pause, more than what the kernel buffers for a peer that takes nothing.
+pub const READS_AFTER_PARK: usize = 8;
 /// Oldest reading of the free space that an upload is let in on, milliseconds. What uploads take
 /// meanwhile is counted, so it goes stale only by what others write to the volume.
 pub const FREE_SPACE_AGE_MAX_MS: u64 = 500;
@@ -177,8 +183,12 @@ pub const DAMAGES_TOLD_MAX: usize = 64;
 
 // ---- worker ---------------------------------------------------------------------------------
 
-/// Connections one worker holds; further ones wait in the listener's backlog.
-pub const CONNECTIONS_PER_WORKER_MAX: usize = 10_000;
+/// Connections one worker holds unless told otherwise; further ones wait in the listener's
+/// backlog. 625 MiB of the memory contract when all of them are slow.
+pub const CONNECTIONS_PER_WORKER_DEFAULT: usize = 10_000;
+/// Most connections a worker may be told to hold: each is a descriptor, and the kernel gives a
+/// process a million (`fs.nr_open`).
+pub const CONNECTIONS_PER_WORKER_MAX: usize = 100_000;
 /// Most workers: more threads than the largest common machine has cores help nobody.
 pub const WORKERS_MAX: usize = 512;
 /// Connections that wait to be accepted, per listener; the kernel cuts it to `somaxconn`.
@@ -256,6 +266,17 @@ pub const FILE_ID_SIZE_MAX: usize = 1024;
 pub const RANGES_MAX: usize = 64;
 /// Request head (request line and headers), bytes. Browsers stay below 8 KiB, cookies included.
 pub const HEAD_SIZE_MAX: usize = 16 << 10;
+/// Headers of a request: the parser behind has room for as many.
+pub const HEADERS_MAX: usize = 100;
+/// Bytes of one read while a head or the frame of a chunk is expected: a head of the largest size.
+pub const HEAD_READ_SIZE: usize = HEAD_SIZE_MAX;
+/// Content of a chunk from which on it is read straight into the parser's buffer, bytes: a copy of
+/// less costs no more than a call of its own.
+pub const CHUNK_DIRECT_SIZE_MIN: u64 = 16 << 10;
+/// Extensions of all chunks of a body together, bytes. Nobody uses them.
+pub const CHUNK_EXTENSIONS_SIZE_MAX: usize = 8 << 10;
+/// Trailers of a chunked body, bytes. Nothing of them is used.
+pub const TRAILERS_SIZE_MAX: usize = 8 << 10;
 /// Time a client has for sending a request head from its first byte on, or from connecting,
 /// seconds.
 pub const HEAD_TIMEOUT_S: u64 = 10;
@@ -272,12 +293,26 @@ pub const KEEP_ALIVE_TIMEOUT_S: u64 = 60;
 pub const CONNECTION_BUFFER_SIZE_MAX: usize = SOCKET_READ_SIZE_LARGE;
 /// Time without a byte from the client after which a body is given up, seconds.
 pub const BODY_IDLE_TIMEOUT_S: u64 = 30;
-/// Time without room in the client's socket after which an answer is given up, seconds. Until
-/// then the answer holds read buffers.
-pub const SEND_IDLE_TIMEOUT_S: u64 = 30;
+/// Time in which a client's system acknowledges nothing of an answer after which it is given up,
+/// seconds. At 1 KiB a second, a receiver that tells of its room in steps of 64 KiB is silent for
+/// a minute between two; an answer that waits holds nothing but its 64 KiB.
+pub const SEND_IDLE_TIMEOUT_S: u64 = 120;
+/// Time without room in the client's socket after which an answer gives its buffers back,
+/// milliseconds: what waits to be sent, a frame and a head, is set aside. Longer than the pauses
+/// of a client that is busy with what it got, shorter than what anybody would notice.
+pub const SEND_PARK_AFTER_MS: u64 = 100;
+/// Frames that a connection with a permit may have out, one write of 256 KiB: 0.21 CPU-seconds a
+/// gigabyte instead of 0.25 with one.
+pub const FRAMES_OUTSTANDING_MAX: usize = 4;
+/// Such permits a worker. They cost memory only when their clients stop reading all at once: 1 MiB,
+/// beside a slab of 80 MiB by default.
+pub const LARGE_SENDS_PER_WORKER_MAX: usize = 4;
+/// Frames that a client has taken without a pause before its connection asks for a permit: a
+/// mebibyte.
+pub const FRAMES_BEFORE_LARGE: usize = 16;
 /// Waiting for a client that is free of any rate, seconds: a pause on a mobile network.
 pub const BODY_RATE_GRACE_S: u64 = 30;
-/// Slowest average rate of a body over the time spent waiting for it, bytes per second. A tenth
+/// Slowest average rate of a body, up or down, over the time spent waiting, bytes per second. A tenth
 /// of GPRS; below it is no network, but somebody who holds connections.
 pub const BODY_RATE_MIN: u64 = 512;
 /// Waiting for a sender after which an upload gives its buffer back, milliseconds. Longer than the
@@ -337,6 +372,9 @@ const _: () = assert!(IMPORT_HEAD_SIZE_MAX < IMPORT_BUFFER_SIZE_MAX);
 const _: () = assert!(DIGEST_STEP_SIZE.is_multiple_of(READ_SIZE));
 const _: () = assert!(DIGEST_PIECE_SIZE <= DIGEST_TURN_SIZE);
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
+const _: () = assert!(READ_SIZE.is_multiple_of(FRAME_SIZE_MAX));
+const _: () = assert!(HEAP_READ_SIZE <= FRAME_SIZE_MAX);
+const _: () = assert!(CACHE_OBJECT_SIZE_MAX <= FRAME_SIZE_MAX);
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
 const _: () = assert!(VERIFY_READ_SIZE as u64 <= HASH_BLOCK_SIZE_MIN);

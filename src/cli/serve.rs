@@ -138,6 +138,7 @@ impl House {
         PoolOptions {
             listen,
             worker_count: options.worker_count,
+            connections_max: options.connections_max,
             runtime: RuntimeKind::for_disk(self.chosen.ring, options.queue_depth),
             grace: options.grace,
         }

@@ -57,6 +57,9 @@ pub struct ServeArguments {
     /// Bytes per file operation of an upload, a power of two
     #[arg(long, value_name = "SIZE", env = "RINGHOLD_CHUNK_SIZE", default_value = "1MiB")]
     pub chunk_size: ByteSize,
+    /// Connections per worker; further ones wait until one ends
+    #[arg(long, value_name = "N", env = "RINGHOLD_MAX_CONNECTIONS", default_value = "10000")]
+    pub max_connections: usize,
     /// What moves bytes to disk
     #[arg(long, env = "RINGHOLD_ENGINE", default_value = "auto")]
     pub engine: EngineArgument,

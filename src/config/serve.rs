@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::arguments::{DurabilityArgument, EngineArgument};
 use super::{ConfigError, Environment, ServeArguments};
 use crate::base::cores::default_worker_count;
-use crate::base::limits::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, QUEUE_DEPTH_MAX, WORKERS_MAX};
+use crate::base::limits::{
+    CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, CONNECTIONS_PER_WORKER_MAX, QUEUE_DEPTH_MAX, WORKERS_MAX,
+};
 use crate::base::units::ByteSize;
 use crate::disk::EngineChoice;
 use crate::http::HttpOptions;
@@ -23,6 +25,8 @@ pub struct ServeOptions {
     pub listen: SocketAddr,
     /// Worker threads.
     pub worker_count: usize,
+    /// Connections one worker holds.
+    pub connections_max: usize,
     /// How long running requests have once the drain begins.
     pub grace: Duration,
     /// Which engine is wanted.
@@ -50,6 +54,11 @@ impl ServeOptions {
         Ok(ServeOptions {
             listen: arguments.listen,
             worker_count,
+            connections_max: within(
+                "--max-connections",
+                arguments.max_connections,
+                CONNECTIONS_PER_WORKER_MAX,
+            )?,
             grace: arguments.grace,
             engine: engine(arguments.engine),
             queue_depth,
@@ -138,7 +147,9 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::base::limits::{CHUNK_SIZE_DEFAULT, QUEUE_DEPTH_DEFAULT};
+    use crate::base::limits::{
+        CHUNK_SIZE_DEFAULT, CONNECTIONS_PER_WORKER_DEFAULT, QUEUE_DEPTH_DEFAULT,
+    };
     use crate::config::{Arguments, Command};
 
     fn resolve(flags: &[&str], environment: &Environment) -> Result<ServeOptions, String> {
@@ -156,6 +167,7 @@ mod tests {
         assert_eq!(options.grace, Duration::from_secs(30));
         assert_eq!(options.engine, EngineChoice::Auto);
         assert_eq!(options.queue_depth, QUEUE_DEPTH_DEFAULT);
+        assert_eq!(options.connections_max, CONNECTIONS_PER_WORKER_DEFAULT);
         assert_eq!(options.chunk_size, CHUNK_SIZE_DEFAULT);
         assert_eq!(options.store.root, PathBuf::from("./files"));
         assert_eq!(options.store.min_free, 256 << 20);
@@ -179,6 +191,7 @@ mod tests {
         for (flag, wrong, bounds) in [
             ("--workers", "0", "from 1 to 512"),
             ("--queue-depth", "1025", "from 1 to 1024"),
+            ("--max-connections", "0", "from 1 to 100000"),
             ("--chunk-size", "1000KiB", "from 4KiB to 16MiB"),
             ("--chunk-size", "2KiB", "from 4KiB to 16MiB"),
             ("--chunk-size", "32MiB", "from 4KiB to 16MiB"),

@@ -2,11 +2,9 @@
 //! than early: hyper then cuts the connection, so no client takes half a file for a whole one.
 
 use std::fmt;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use hyper::body::{Frame as HttpFrame, SizeHint};
 
 use super::file_answer::FileSource;
 use crate::base::limits::MANIFEST_HASHES_PER_FRAME;
@@ -76,16 +74,25 @@ impl Body {
     pub(super) fn left_bytes(&self) -> u64 {
         self.left_bytes
     }
-}
 
-impl hyper::body::Body for Body {
-    type Data = Data;
-    type Error = BodyError;
+    /// Gives back the buffers of what was read ahead, because the client is slow.
+    pub(super) fn park(&mut self) {
+        match &mut self.content {
+            Content::File(reader) => reader.park(),
+            Content::Parts(parts) => {
+                if let Some(reader) = &mut parts.reader {
+                    reader.park();
+                }
+            }
+            Content::Bytes(_) | Content::Manifest(_) => {}
+        }
+    }
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
+    /// The next bytes; `None` after the last.
+    pub(super) fn poll_data(
+        &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<HttpFrame<Data>, BodyError>>> {
+    ) -> Poll<Option<Result<Data, BodyError>>> {
         if self.left_bytes == 0 {
             return Poll::Ready(None);
         }
@@ -96,15 +103,7 @@ impl hyper::body::Body for Body {
             return Poll::Ready(Some(Err(BodyError { message, is_damage: false })));
         }
         self.left_bytes -= size_bytes;
-        Poll::Ready(Some(Ok(HttpFrame::data(data))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left_bytes == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left_bytes)
+        Poll::Ready(Some(Ok(data)))
     }
 }
 

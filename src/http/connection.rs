@@ -17,20 +17,48 @@ use bytes::Buf as _;
 use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Frame, Incoming, SizeHint};
-use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::access_log::Entry;
-use super::body::{Body, BodyError, Data};
+use super::body::{Body, BodyError};
 use super::error::HttpError;
 use super::face::FaceParts;
+use super::gate::{Gate, Refused, Scratch};
 use super::linger::{Leftover, Linger};
+use super::outlet::{Backlog, Outgoing, Outlet, SendBudget, Turn};
 use super::request_body::RequestBody;
 use super::routes;
 use super::watch::{Expiry, Watch, Watched};
-use crate::base::limits::{CONNECTION_BUFFER_SIZE_MAX, FIRST_REQUEST_GRACE_MS, HEAD_SIZE_MAX};
-use crate::worker::Attended;
+use crate::base::limits::{
+    CONNECTION_BUFFER_SIZE_MAX, FIRST_REQUEST_GRACE_MS, HEAD_SIZE_MAX, LARGE_SENDS_PER_WORKER_MAX,
+};
+use crate::worker::{Attended, SendQueue};
+
+/// What all connections of a worker have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Common {
+    scratch: Scratch,
+    send_budget: SendBudget,
+}
+
+impl Common {
+    pub(super) fn new() -> Common {
+        let send_budget = SendBudget::new(LARGE_SENDS_PER_WORKER_MAX);
+        Common { scratch: Scratch::new(), send_budget }
+    }
+}
+
+/// What a connection's sides and its requests share.
+#[derive(Clone)]
+struct Shared {
+    peer: SocketAddr,
+    watch: Rc<Watch>,
+    leftover: Leftover,
+    backlog: Rc<Backlog>,
+    refused: Refused,
+}
 
 /// Why a connection is no longer served.
 enum End {
@@ -41,22 +69,30 @@ enum End {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve<S>(face: Rc<FaceParts>, socket: S, peer: SocketAddr)
+pub(super) async fn serve<S>(face: Rc<FaceParts>, socket: S, peer: SocketAddr, common: Common)
 where
-    S: Read + Write + Attended + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + SendQueue + Attended + Unpin + 'static,
 {
-    let watch = Watch::new(socket.presence());
-    let leftover = Leftover::default();
-    let linger = Linger::new(leftover.clone());
+    let shared = Shared {
+        peer,
+        watch: Watch::new(socket.presence()),
+        leftover: Leftover::default(),
+        backlog: Backlog::new(common.send_budget),
+        refused: Rc::default(),
+    };
+    let watch = Rc::clone(&shared.watch);
+    let linger = Linger::new(shared.leftover.clone());
     let drain = face.drain.clone();
     let socket = Watched::new(socket, Rc::clone(&watch));
+    let socket = Outlet::new(socket, Rc::clone(&shared.backlog));
+    let socket = Gate::new(socket, common.scratch, Rc::clone(&shared.refused));
     let was_asked = Rc::new(Cell::new(false));
     let service = service_fn({
-        let (watch, was_asked) = (Rc::clone(&watch), Rc::clone(&was_asked));
+        let was_asked = Rc::clone(&was_asked);
         move |request| {
             was_asked.set(true);
-            watch.request_began();
-            answer(Rc::clone(&face), Rc::clone(&watch), leftover.clone(), peer, request)
+            shared.watch.request_began();
+            answer(Rc::clone(&face), shared.clone(), request)
         }
     });
     let mut connection = pin!(builder().serve_connection(socket, service));
@@ -110,12 +146,11 @@ fn builder() -> http1::Builder {
 /// Answers one request. Never fails: what goes wrong is an answer too.
 async fn answer(
     face: Rc<FaceParts>,
-    watch: Rc<Watch>,
-    leftover: Leftover,
-    peer: SocketAddr,
+    shared: Shared,
     request: Request<Incoming>,
 ) -> Result<Response<Logged>, Infallible> {
     let metrics = face.worker_metrics.clone();
+    let Shared { peer, watch, leftover, backlog, refused } = shared;
     let mut running = Running {
         entry: Entry::begin(peer, request.method().clone(), request.uri().path(), metrics),
         watch,
@@ -126,15 +161,26 @@ async fn answer(
     let request = request.map(|incoming| {
         RequestBody::new(incoming, awaits_continue, received_bytes, leftover.clone())
     });
-    let answered = routes::dispatch(&face, &running.watch, request).await;
+    let answered = match refused.take() {
+        // Dropping the request leaves what follows to be thrown away.
+        Some(fault) => {
+            drop(request);
+            Err(HttpError::from(fault))
+        }
+        None => routes::dispatch(&face, &running.watch, request).await,
+    };
     let mut response = answered.unwrap_or_else(|error| refuse(error, &running.entry));
     // The client may still be sending, or may be waiting to be told to: either way the next bytes
     // on this connection need not be a request.
-    if leftover.is_left() || awaits_continue && !response.status().is_success() {
+    if leftover.is_unread() || awaits_continue && !response.status().is_success() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     running.entry.answered(response.status());
-    Ok(response.map(|body| Logged { body: if is_head { Body::empty() } else { body }, running }))
+    Ok(response.map(|body| {
+        let body = if is_head { Body::empty() } else { body };
+        backlog.begin();
+        Logged { body, running, backlog }
+    }))
 }
 
 fn refuse(error: HttpError, entry: &Entry) -> Response<Body> {
@@ -163,25 +209,39 @@ impl Drop for Running {
     }
 }
 
-/// A response body that notes what becomes of it.
+/// A response body in turns with the socket, that notes what becomes of it.
 struct Logged {
     body: Body,
     running: Running,
+    backlog: Rc<Backlog>,
+}
+
+impl Drop for Logged {
+    fn drop(&mut self) {
+        self.backlog.end();
+    }
 }
 
 impl hyper::body::Body for Logged {
-    type Data = Data;
+    type Data = Outgoing;
     type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Data>, BodyError>>> {
-        let polled = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        match &polled {
-            Some(Ok(frame)) => {
-                let size_bytes = frame.data_ref().map_or(0, Data::remaining);
-                self.running.entry.sent(size_bytes);
+    ) -> Poll<Option<Result<Frame<Outgoing>, BodyError>>> {
+        match self.backlog.turn(cx) {
+            Turn::Give => {}
+            Turn::Wait => return Poll::Pending,
+            Turn::Park => {
+                self.body.park();
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(match ready!(self.body.poll_data(cx)) {
+            Some(Ok(data)) => {
+                self.running.entry.sent(data.remaining());
+                Some(Ok(Frame::data(Outgoing::new(data, &self.backlog))))
             }
             Some(Err(error)) => {
                 if error.is_damage() {
@@ -189,18 +249,18 @@ impl hyper::body::Body for Logged {
                 }
                 let missing_bytes = self.body.left_bytes();
                 tracing::error!(path = self.running.entry.path(), missing_bytes, %error);
+                Some(Err(error))
             }
-            None => {}
-        }
-        Poll::Ready(polled)
+            None => None,
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.left_bytes() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        SizeHint::with_exact(self.body.left_bytes())
     }
 }
 

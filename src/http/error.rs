@@ -11,7 +11,7 @@ use super::body::Body;
 use super::request_body::RequestError;
 use crate::import::{ImportError, ImportErrorKind};
 use crate::store::{StoreError, StoreErrorKind};
-use crate::wire::{ErrorAnswer, content_range_unsatisfied};
+use crate::wire::{ErrorAnswer, HeadFault, content_range_unsatisfied};
 
 /// The one answer for IDs that are unknown, forged, damaged or deleted, so that nobody learns
 /// which it was.
@@ -202,16 +202,39 @@ impl From<RequestError> for HttpError {
     }
 }
 
+impl From<HeadFault> for HttpError {
+    fn from(fault: HeadFault) -> HttpError {
+        let status = match fault {
+            HeadFault::RequestLine
+            | HeadFault::Target
+            | HeadFault::LineEnd
+            | HeadFault::Field
+            | HeadFault::Host
+            | HeadFault::Length
+            | HeadFault::TwoLengths
+            | HeadFault::Coding => StatusCode::BAD_REQUEST,
+            HeadFault::TargetTooLong => StatusCode::URI_TOO_LONG,
+            HeadFault::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            HeadFault::CodingUnknown | HeadFault::Connect => StatusCode::NOT_IMPLEMENTED,
+            HeadFault::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        };
+        HttpError::new(status, fault.to_string())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt as _;
+    use std::future::poll_fn;
+
+    use bytes::Buf as _;
 
     use super::*;
     use crate::wire::DocumentError;
 
     async fn text(error: HttpError) -> String {
-        let collected = error.into_response().into_body().collect().await.unwrap();
-        String::from_utf8(collected.to_bytes().to_vec()).unwrap()
+        let mut body = error.into_response().into_body();
+        let data = poll_fn(|cx| body.poll_data(cx)).await.unwrap().unwrap();
+        String::from_utf8(data.chunk().to_vec()).unwrap()
     }
 
     #[tokio::test]

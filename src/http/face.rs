@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 
-use super::connection;
+use super::connection::{self, Common};
 use crate::id::IdService;
 use crate::import::Importer;
 use crate::store::{Digests, Store};
@@ -47,18 +47,19 @@ pub struct FaceParts {
 /// The face; one per worker.
 pub struct Face {
     parts: Rc<FaceParts>,
+    common: Common,
 }
 
 impl Face {
     /// A face on these parts.
     pub fn new(parts: FaceParts) -> Face {
-        Face { parts: Rc::new(parts) }
+        Face { parts: Rc::new(parts), common: Common::new() }
     }
 }
 
 impl Service for Face {
     fn serve(&self, socket: Socket, peer: SocketAddr) -> LocalBoxFuture<'static, ()> {
-        connection::serve(Rc::clone(&self.parts), socket, peer).boxed_local()
+        connection::serve(Rc::clone(&self.parts), socket, peer, self.common.clone()).boxed_local()
     }
 
     fn close(&self) -> LocalBoxFuture<'static, ()> {

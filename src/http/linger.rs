@@ -10,6 +10,7 @@
 
 use std::cell::RefCell;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -24,6 +25,8 @@ use crate::base::limits::{LINGER_SIZE_MAX, LINGER_TIMEOUT_S};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Leftover {
     slot: Arc<Mutex<Option<Incoming>>>,
+    /// A body whose end nobody can find: its framing is broken.
+    is_lost: Arc<AtomicBool>,
 }
 
 impl Leftover {
@@ -32,9 +35,14 @@ impl Leftover {
         *self.lock() = Some(body);
     }
 
-    /// Whether a body is left.
-    pub(super) fn is_left(&self) -> bool {
-        self.lock().is_some()
+    /// A body cannot be read any further.
+    pub(super) fn lose(&self) {
+        self.is_lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the next bytes of this connection belong to a body and to no request.
+    pub(super) fn is_unread(&self) -> bool {
+        self.is_lost.load(Ordering::Relaxed) || self.lock().is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Incoming>> {

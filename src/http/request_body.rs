@@ -1,6 +1,7 @@
 //! A request's body as handlers read it: counted, limited in size, held to its digests, and given
 //! up when the client stops sending or sends too slowly.
 
+use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -51,12 +52,17 @@ impl fmt::Display for RequestError {
             RequestError::TooSlow => f.write_str("the body comes too slowly; send it again"),
             RequestError::Document(error) => error.fmt(f),
             RequestError::Digest(error) => error.fmt(f),
-            RequestError::Connection(error) => write!(f, "the body ended early: {error}"),
+            RequestError::Connection(error) => {
+                // What lies below says it best: what is wrong with a chunk, or that it broke off.
+                let cause = error.source().and_then(Error::source).or(error.source());
+                let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+                write!(f, "the body ended early: {cause}")
+            }
         }
     }
 }
 
-impl std::error::Error for RequestError {}
+impl Error for RequestError {}
 
 impl From<DigestError> for RequestError {
     fn from(error: DigestError) -> RequestError {
@@ -151,6 +157,7 @@ impl RequestBody {
                 },
                 Some(Err(error)) => {
                     self.incoming = None;
+                    self.leftover.lose();
                     return Poll::Ready(Some(Err(RequestError::Connection(error))));
                 }
                 None => self.incoming = None,

@@ -12,6 +12,9 @@
 //!
 //! A connection starts in `Head`. While it is `Busy` only the sending side is timed here; the
 //! receiving side is timed where a body is read, as a slow disk may be what everybody waits for.
+//!
+//! What counts as sent is what the client's system acknowledged, and not what the kernel took:
+//! between two of its steps a slow client can take minutes.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
@@ -20,11 +23,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::base::limits::{HEAD_TIMEOUT_S, KEEP_ALIVE_TIMEOUT_S, SEND_IDLE_TIMEOUT_S};
-use crate::worker::Presence;
+use crate::wire::Pace;
+use crate::worker::{Presence, SendQueue};
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +49,14 @@ enum Occurrence {
     ResponseEnded,
 }
 
+/// Since when the socket has had no room and the client has taken nothing, and how much it has left
+/// to take.
+#[derive(Clone, Copy, Debug)]
+struct Blocked {
+    since: Instant,
+    queued_bytes: u64,
+}
+
 /// Why a connection was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expiry {
@@ -52,7 +64,7 @@ pub(super) enum Expiry {
     Head,
     /// No further request came.
     Idle,
-    /// The client took nothing of its answer.
+    /// The client took nothing of its answer, or too little.
     Send,
 }
 
@@ -60,7 +72,8 @@ pub(super) enum Expiry {
 #[derive(Debug)]
 pub(super) struct Watch {
     phase: Cell<Phase>,
-    send_blocked_since: Cell<Option<Instant>>,
+    blocked: Cell<Option<Blocked>>,
+    send_pace: Cell<Pace>,
     presence: Presence,
     /// The request that runs is of use to nobody but its client.
     needs_client: Cell<bool>,
@@ -73,7 +86,8 @@ impl Watch {
         let now = Instant::now();
         Rc::new(Watch {
             phase: Cell::new(Phase::Head { since: now }),
-            send_blocked_since: Cell::new(None),
+            blocked: Cell::new(None),
+            send_pace: Cell::new(Pace::new()),
             presence,
             needs_client: Cell::new(false),
             alarm: RefCell::new(Box::pin(sleep_until(now + seconds(HEAD_TIMEOUT_S)))),
@@ -83,6 +97,7 @@ impl Watch {
     /// A request head is complete.
     pub(super) fn request_began(&self) {
         self.phase.set(next(self.phase.get(), Occurrence::RequestBegan, Instant::now));
+        self.send_pace.set(Pace::new());
     }
 
     /// A response has been handed over completely, or given up.
@@ -122,8 +137,10 @@ impl Watch {
     }
 
     fn deadline(&self) -> Option<(Instant, Expiry)> {
-        if let Some(since) = self.send_blocked_since.get() {
-            return Some((since + seconds(SEND_IDLE_TIMEOUT_S), Expiry::Send));
+        if let Some(blocked) = self.blocked.get() {
+            let patience_s =
+                if self.send_pace.get().is_too_slow() { 0 } else { SEND_IDLE_TIMEOUT_S };
+            return Some((blocked.since + seconds(patience_s), Expiry::Send));
         }
         match self.phase.get() {
             Phase::Head { since } => Some((since + seconds(HEAD_TIMEOUT_S), Expiry::Head)),
@@ -136,12 +153,30 @@ impl Watch {
         self.phase.set(next(self.phase.get(), Occurrence::BytesReceived, Instant::now));
     }
 
-    fn sent<T>(&self, written: Poll<T>) -> Poll<T> {
-        match (&written, self.send_blocked_since.get()) {
-            (Poll::Pending, None) => self.send_blocked_since.set(Some(Instant::now())),
-            (Poll::Ready(_), Some(_)) => self.send_blocked_since.set(None),
-            (Poll::Pending, Some(_)) | (Poll::Ready(_), None) => {}
+    /// Notes the result of a write; `queued_bytes` tells what is under way after it. Where nobody
+    /// knows that, what the kernel takes counts.
+    fn sent(
+        &self,
+        written: Poll<io::Result<usize>>,
+        queued_bytes: impl FnOnce() -> Option<u64>,
+    ) -> Poll<io::Result<usize>> {
+        let size_bytes = match (&written, self.blocked.get()) {
+            // Most writes: nobody waits.
+            (Poll::Ready(_), None) => return written,
+            (Poll::Ready(Ok(size)), Some(_)) => *size as u64,
+            (Poll::Ready(Err(_)) | Poll::Pending, _) => 0,
+        };
+        let queued_bytes = queued_bytes().unwrap_or(0);
+        let now = Instant::now();
+        let blocked = self.blocked.get().unwrap_or(Blocked { since: now, queued_bytes });
+        let taken_bytes = (blocked.queued_bytes + size_bytes).saturating_sub(queued_bytes);
+        if taken_bytes > 0 {
+            let mut pace = self.send_pace.get();
+            pace.record(now - blocked.since, taken_bytes);
+            self.send_pace.set(pace);
         }
+        let since = if taken_bytes > 0 { now } else { blocked.since };
+        self.blocked.set(written.is_pending().then_some(Blocked { since, queued_bytes }));
         written
     }
 }
@@ -177,11 +212,11 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: Read + Unpin> Read for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
+        buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = ready!(Pin::new(&mut self.socket).poll_read(cx, buf));
         self.watch.bytes_received();
@@ -189,14 +224,14 @@ impl<S: Read + Unpin> Read for Watched<S> {
     }
 }
 
-impl<S: Write + Unpin> Write for Watched<S> {
+impl<S: AsyncWrite + SendQueue + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, buf);
-        self.watch.sent(written)
+        self.watch.sent(written, || self.socket.queued_bytes())
     }
 
     fn poll_write_vectored(
@@ -205,7 +240,7 @@ impl<S: Write + Unpin> Write for Watched<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
-        self.watch.sent(written)
+        self.watch.sent(written, || self.socket.queued_bytes())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -227,6 +262,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::base::limits::{BODY_RATE_GRACE_S, BODY_RATE_MIN};
 
     #[tokio::test]
     async fn every_occurrence_in_every_phase_leads_where_the_table_says() {
@@ -279,12 +315,38 @@ mod tests {
     async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
         let watch = Watch::new(Presence::unknown());
         watch.request_began();
-        assert!(watch.sent(Poll::<()>::Pending).is_pending());
+        assert!(watch.sent(Poll::Pending, || Some(5_000)).is_pending());
         assert_eq!(expiry(&watch, SEND_IDLE_TIMEOUT_S - 1).await, None);
-        assert!(watch.sent(Poll::Ready(())).is_ready());
+        assert!(watch.sent(Poll::Ready(Ok(1)), || Some(5_001)).is_ready());
         assert_eq!(expiry(&watch, 600).await, None);
-        assert!(watch.sent(Poll::<()>::Pending).is_pending());
+        assert!(watch.sent(Poll::Pending, || Some(5_001)).is_pending());
         let send_time = seconds(SEND_IDLE_TIMEOUT_S);
         assert_eq!(expiry(&watch, 600).await, Some((Expiry::Send, send_time)));
+    }
+
+    /// Seconds until the clock gives a client up that takes `rate` bytes a second of what is queued,
+    /// while the kernel has no room; an hour when it does not.
+    async fn lasts_s(rate: u64) -> u64 {
+        let watch = Watch::new(Presence::unknown());
+        watch.request_began();
+        let mut queued_bytes = 1 << 30;
+        for second in 0..3_600 {
+            assert!(watch.sent(Poll::Pending, || Some(queued_bytes)).is_pending());
+            if expiry(&watch, 1).await.is_some() {
+                return second;
+            }
+            queued_bytes -= rate;
+        }
+        3_600
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_client_keeps_its_answer_and_one_that_trickles_does_not() {
+        assert_eq!(lasts_s(1_024).await, 3_600);
+        assert_eq!(lasts_s(BODY_RATE_MIN).await, 3_600);
+        let trickled_s = lasts_s(BODY_RATE_MIN / 2).await;
+        let free_s = BODY_RATE_GRACE_S;
+        assert!((free_s..3 * free_s).contains(&trickled_s), "{trickled_s}");
+        assert_eq!(lasts_s(0).await, SEND_IDLE_TIMEOUT_S - 1);
     }
 }

@@ -2,18 +2,19 @@
 //!
 //! One [`Reader`] per download. Protocol:
 //! 1. The connection polls; the reader keeps up to [`READS_AHEAD_MAX`] reads in flight and gives
-//!    out what completed, in the order of the file.
-//! 2. A [`Frame`] owns its buffer until the socket took its last byte. Bytes in frames that the
-//!    socket did not take yet are bounded: beyond the bound the reader waits for a frame to drop.
-//! 3. Buffers come from the slab's download pool, a fair share of it each. A reader that gets none
-//!    goes on with one small buffer of the heap at a time: slow peers can take the pool, but they
-//!    cannot stop anybody.
+//!    out what completed, in the order of the file, in [`Frame`]s of at most [`FRAME_SIZE_MAX`].
+//!    How many frames are on their way to the socket is for the connection to bound.
+//! 2. Frames of one buffer share it: it goes back with the last of them.
+//! 3. [`Reader::park`] gives back every buffer that is not in a frame, because the peer does not
+//!    take what it was given. What was read ahead is read again when the peer goes on.
+//! 4. Buffers come from the slab's download pool. A reader that gets none, or was parked and has
+//!    not shown since that its peer keeps up, has one small buffer of the heap at a time: slow
+//!    peers can stop nobody.
 
-use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use futures_util::future::LocalBoxFuture;
@@ -21,7 +22,7 @@ use futures_util::stream::{FuturesOrdered, Stream};
 
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::verified::VerifiedReader;
-use crate::base::limits::{FRAME_BYTES_OUTSTANDING_MAX, HEAP_READ_SIZE, READS_AHEAD_MAX};
+use crate::base::limits::{FRAME_SIZE_MAX, HEAP_READ_SIZE, READS_AFTER_PARK, READS_AHEAD_MAX};
 use crate::disk::{Disk, File, Lease, Pool, Transfer, read_full};
 use crate::id::ObjectNumber;
 use crate::plan::{Chunk, Geometry};
@@ -40,24 +41,23 @@ struct FileReader {
     file: File,
     /// Whose file it is, for the log; `None` for a public one.
     object: Option<ObjectNumber>,
-    /// What no read was submitted for yet.
+    /// What was not given out yet.
     rest: Range<u64>,
+    /// Where the next read begins.
+    next_read: u64,
     reads: FuturesOrdered<LocalBoxFuture<'static, StoreResult<Filled>>>,
-    window: Rc<Window>,
+    /// What is left of the buffer that frames are cut from.
+    cutting: Option<Filled>,
+    /// Small reads still to be made before the slab is asked again.
+    small_reads_left: usize,
     failed: bool,
 }
 
-/// A buffer that was read into, `size` bytes of it.
+/// A buffer that was read into; its bytes from `start` to `end` were not given out yet.
 struct Filled {
-    lease: Lease,
-    size: usize,
-}
-
-/// How much of what was given out the socket still holds.
-#[derive(Default)]
-struct Window {
-    outstanding: Cell<usize>,
-    waiting: RefCell<Option<Waker>>,
+    lease: Rc<Lease>,
+    start: usize,
+    end: usize,
 }
 
 /// Bytes of a download, with the buffer they lie in.
@@ -65,13 +65,7 @@ pub struct Frame(Storage);
 
 enum Storage {
     Memory(Bytes),
-    Lease { lease: Lease, start: usize, end: usize, _held: Option<Held> },
-}
-
-/// Counts one frame's buffer in its reader's window.
-struct Held {
-    window: Rc<Window>,
-    size: usize,
+    Buffer(Filled),
 }
 
 impl Reader {
@@ -97,9 +91,11 @@ impl Reader {
             disk,
             file,
             object,
+            next_read: range.start,
             rest: range,
             reads: FuturesOrdered::new(),
-            window: Rc::default(),
+            cutting: None,
+            small_reads_left: 0,
             failed: false,
         })))
     }
@@ -115,6 +111,15 @@ impl Reader {
             Source::Verified(verified) => verified.poll_next(cx),
         }
     }
+
+    /// Gives back what was read and not given out: the peer is slow.
+    pub fn park(&mut self) {
+        match &mut self.0 {
+            Source::Memory(_) => {}
+            Source::File(file) => file.park(),
+            Source::Verified(verified) => verified.park(),
+        }
+    }
 }
 
 impl Stream for Reader {
@@ -127,57 +132,59 @@ impl Stream for Reader {
 
 impl FileReader {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<StoreResult<Frame>>> {
-        if self.failed {
+        if self.failed || self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        if self.window.outstanding.get() >= FRAME_BYTES_OUTSTANDING_MAX {
-            *self.window.waiting.borrow_mut() = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
         while self.submit_one() {}
-        if self.reads.is_empty() {
-            if self.rest.is_empty() {
-                return Poll::Ready(None);
-            }
-            // Only the heap is left and its one buffer is still out: wait for it.
-            *self.window.waiting.borrow_mut() = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        let Poll::Ready(next) = Pin::new(&mut self.reads).poll_next(cx) else {
-            return Poll::Pending;
+        let mut filled = match self.cutting.take() {
+            Some(filled) => filled,
+            None => match ready!(Pin::new(&mut self.reads).poll_next(cx)) {
+                Some(Ok(filled)) => filled,
+                Some(Err(error)) => {
+                    self.failed = true;
+                    let error = match self.object {
+                        Some(object) => error.of(object),
+                        None => error,
+                    };
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => unreachable!("what is left has a read in flight"),
+            },
         };
-        self.failed = matches!(next, Some(Err(_)));
-        Poll::Ready(next.map(|filled| match filled {
-            Ok(filled) => Ok(self.frame(filled)),
-            Err(error) => Err(match self.object {
-                Some(object) => error.of(object),
-                None => error,
-            }),
-        }))
+        let frame = filled.cut();
+        self.rest.start += (frame.end - frame.start) as u64;
+        self.cutting = (filled.start < filled.end).then_some(filled);
+        Poll::Ready(Some(Ok(Frame(Storage::Buffer(frame)))))
     }
 
-    fn frame(&self, Filled { lease, size }: Filled) -> Frame {
-        let held = Held::new(Rc::clone(&self.window), lease.len());
-        Frame(Storage::Lease { lease, start: 0, end: size, _held: Some(held) })
+    fn park(&mut self) {
+        // A read in flight gives its buffer back with its completion.
+        self.reads = FuturesOrdered::new();
+        self.cutting = None;
+        self.next_read = self.rest.start;
+        self.small_reads_left = READS_AFTER_PARK;
     }
 
     /// Submits the next read if there is something to read and a buffer for it.
     fn submit_one(&mut self) -> bool {
-        if self.rest.is_empty() || self.reads.len() >= READS_AHEAD_MAX {
+        let unread = self.next_read..self.rest.end;
+        if unread.is_empty() || self.reads.len() >= READS_AHEAD_MAX {
             return false;
         }
-        let idle = self.reads.is_empty() && self.window.outstanding.get() == 0;
-        let lease = match self.disk.slab().try_take(Pool::Download) {
+        let is_idle = self.reads.is_empty() && self.cutting.is_none();
+        let is_slow = self.small_reads_left > 0;
+        let free = if is_slow { None } else { self.disk.slab().try_take(Pool::Download) };
+        let lease = match free {
             Some(lease) => lease,
-            None if idle => Lease::heap(HEAP_READ_SIZE),
+            None if is_idle => Lease::heap(HEAP_READ_SIZE),
             None => return false,
         };
-        let planned =
-            Geometry::new(lease.len()).and_then(|buffers| buffers.range(self.rest.clone()));
+        self.small_reads_left = self.small_reads_left.saturating_sub(1);
+        let planned = Geometry::new(lease.len()).and_then(|buffers| buffers.range(unread));
         let Some(chunk) = planned.ok().and_then(|mut chunks| chunks.next()) else {
-            unreachable!("buffers are powers of two, and the rest is not empty")
+            unreachable!("buffers are powers of two, and there is something to read")
         };
-        self.rest.start = chunk.end();
+        self.next_read = chunk.end();
         self.reads.push_back(self.read(lease, chunk));
         true
     }
@@ -195,7 +202,7 @@ impl FileReader {
             if count + result? < size {
                 return Err(too_short(chunk.end()));
             }
-            Ok(Filled { lease, size })
+            Ok(Filled { lease: Rc::new(lease), start: 0, end: size })
         })
     }
 }
@@ -209,57 +216,36 @@ impl Frame {
     pub(super) fn truncate(&mut self, size: usize) {
         match &mut self.0 {
             Storage::Memory(data) => data.truncate(size),
-            Storage::Lease { start, end, .. } => *end = (*end).min(*start + size),
-        }
-    }
-
-    /// No longer counted in its reader's window: whoever keeps a frame while the reader goes on
-    /// would otherwise stop it.
-    pub(super) fn off_the_window(self) -> Frame {
-        match self.0 {
-            Storage::Lease { lease, start, end, .. } => {
-                Frame(Storage::Lease { lease, start, end, _held: None })
-            }
-            memory @ Storage::Memory(_) => Frame(memory),
+            Storage::Buffer(filled) => filled.end = filled.end.min(filled.start + size),
         }
     }
 }
 
-impl Held {
-    fn new(window: Rc<Window>, size: usize) -> Held {
-        window.outstanding.set(window.outstanding.get() + size);
-        Held { window, size }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.window.outstanding.set(self.window.outstanding.get() - self.size);
-        if let Some(waker) = self.window.waiting.borrow_mut().take() {
-            waker.wake();
-        }
+impl Filled {
+    /// Cuts the next frame off.
+    fn cut(&mut self) -> Filled {
+        let (start, end) = (self.start, self.end.min(self.start + FRAME_SIZE_MAX));
+        self.start = end;
+        Filled { lease: Rc::clone(&self.lease), start, end }
     }
 }
 
 impl Buf for Frame {
     fn remaining(&self) -> usize {
-        match &self.0 {
-            Storage::Memory(data) => data.len(),
-            Storage::Lease { start, end, .. } => end - start,
-        }
+        self.chunk().len()
     }
 
     fn chunk(&self) -> &[u8] {
         match &self.0 {
             Storage::Memory(data) => data,
-            Storage::Lease { lease, start, end, .. } => &lease[*start..*end],
+            Storage::Buffer(Filled { lease, start, end }) => &lease[*start..*end],
         }
     }
 
     fn advance(&mut self, count: usize) {
         match &mut self.0 {
             Storage::Memory(data) => data.advance(count),
-            Storage::Lease { start, end, .. } => {
+            Storage::Buffer(Filled { start, end, .. }) => {
                 assert!(count <= *end - *start, "nobody advances beyond the end");
                 *start += count;
             }

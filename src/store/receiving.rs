@@ -14,7 +14,8 @@
 //!    planned offset, several chunks in flight. When no lease is free it waits, the
 //!    body is not polled, and TCP makes the sender wait.
 //! 2. `park` gives the lease back when the sender is slow: what is block-aligned is written, the
-//!    rest (less than a block) is kept aside.
+//!    rest (less than a block) is kept aside. What comes then is kept there too, until it is worth
+//!    a lease: a thousand senders of a few bytes now and then would have all of them.
 //! 3. `seal` appends padding and seal to the last chunk, so a small object is one write, waits for
 //!    all writes and cuts what was preallocated beyond the end.
 //! 4. The first failure stays: every later call repeats it.
@@ -34,7 +35,9 @@ use super::publisher::Durability;
 use super::room::Grant;
 use super::seal::Seal;
 use super::volume::Store;
-use crate::base::limits::{BLOCK_SIZE, DIRECT_SIZE_MIN, OBJECT_SIZE_MAX, WRITES_PER_UPLOAD_MAX};
+use crate::base::limits::{
+    BLOCK_SIZE, DIRECT_SIZE_MIN, OBJECT_SIZE_MAX, PARKED_SIZE_MAX, WRITES_PER_UPLOAD_MAX,
+};
 use crate::disk::{DiskErrorKind, DiskResult, File, Lease, Pool, write_all};
 use crate::plan::{Chunk, Cursor, Geometry, Preallocation, Tail};
 
@@ -60,8 +63,10 @@ pub struct Receiving {
     file: Option<File>,
     /// The chunk being filled.
     filling: Option<Filling>,
-    /// Less than a block, kept while parked; it belongs at `offset`.
+    /// What is kept while parked, at most `PARKED_SIZE_MAX`; it belongs at the cursor.
     aside: Vec<u8>,
+    /// Whether the sender was slow and has sent little since.
+    is_parked: bool,
     /// Where the next chunk goes.
     cursor: Cursor,
     /// Boxed: 2 KiB that every future holding an upload would carry inside.
@@ -103,6 +108,7 @@ impl Receiving {
             file: None,
             filling: None,
             aside: Vec::new(),
+            is_parked: false,
             cursor,
             hasher: Box::default(),
             size: 0,
@@ -142,6 +148,7 @@ impl Receiving {
     /// # Errors
     /// The first failure of this object.
     pub async fn park(&mut self) -> StoreResult<()> {
+        self.is_parked = true;
         let result = self.spill().await;
         self.keep_failure(result)
     }
@@ -157,6 +164,7 @@ impl Receiving {
         let seal = Seal::new(name, content_type, self.size, hash);
         let bytes = seal.encode();
         let tail = Tail::of(self.size)?;
+        self.is_parked = false;
         // Bytes of the file that are no data: not hashed.
         self.fill(&[0; BLOCK_SIZE][..tail.padding_size()]).await?;
         self.fill(&bytes).await?;
@@ -185,6 +193,9 @@ impl Receiving {
 
     /// Bytes of the file, in its order; full chunks go to the disk.
     async fn fill(&mut self, bytes: &[u8]) -> StoreResult<()> {
+        if self.keep_aside(bytes)? {
+            return Ok(());
+        }
         let mut rest = bytes;
         while !rest.is_empty() {
             let filling = self.filling().await?;
@@ -196,13 +207,25 @@ impl Receiving {
         Ok(())
     }
 
+    /// Keeps what comes while parked aside, if there is room; what is kept fits the next chunk.
+    fn keep_aside(&mut self, bytes: &[u8]) -> StoreResult<bool> {
+        let room = self.cursor.room()?.size.min(PARKED_SIZE_MAX);
+        let fits = self.aside.len() + bytes.len() <= room;
+        self.is_parked = self.is_parked && self.filling.is_none() && fits;
+        if self.is_parked {
+            self.aside.extend_from_slice(bytes);
+        }
+        Ok(self.is_parked)
+    }
+
     /// The chunk being filled; a new one, with what was kept aside, when there is none.
     async fn filling(&mut self) -> StoreResult<&mut Filling> {
         if self.filling.is_none() {
             let mut lease = self.store.disk().slab().take(Pool::Upload).await;
             let filled = self.aside.len();
             lease[..filled].copy_from_slice(&self.aside);
-            self.aside.clear();
+            // Its memory goes with it: most senders are slow once and never again.
+            self.aside = Vec::new();
             let room = self.cursor.room()?.size;
             self.filling = Some(Filling { lease, filled, room });
         }

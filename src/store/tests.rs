@@ -188,6 +188,32 @@ fn a_parked_upload_holds_no_buffer_and_loses_no_byte() {
 }
 
 #[test]
+fn a_parked_upload_takes_a_buffer_only_for_what_is_worth_one() {
+    run(async {
+        let disk = prepared().await;
+        let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
+        let data = bytes(2 * CHUNK + 77, 9);
+        let mut receiving = store.create(new_object(None)).await.unwrap();
+        receiving.park().await.unwrap();
+        let mut buffers_taken = 0;
+        for part in data.chunks(100) {
+            receiving.write(part).await.unwrap();
+            buffers_taken += disk.slab().in_use(Pool::Upload);
+            receiving.park().await.unwrap();
+            while disk.slab().in_use(Pool::Upload) > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        // 329 writes of 100 bytes: about one buffer for each 16 KiB, and one at a chunk's end.
+        assert!((1..=10).contains(&buffers_taken), "{buffers_taken} buffers");
+        let sealed = receiving.seal().await.unwrap();
+        let published = store.publish(vec![sealed]).await.unwrap();
+        let stored = store.open(published[0].object).await.unwrap();
+        assert!(read_all(&stored).await.unwrap() == data);
+    });
+}
+
+#[test]
 fn more_uploads_than_buffers_all_end() {
     run(async {
         let disk = prepared().await;

@@ -80,6 +80,12 @@ impl VerifiedReader {
         Poll::Ready(None)
     }
 
+    /// As [`Reader::park`]. What was hashed stays hashed, and a frame that waits for its block is
+    /// kept: without it the block would have to be read from its beginning.
+    pub(super) fn park(&mut self) {
+        self.inner.park();
+    }
+
     /// Hashes a frame. What can be given out now, if anything.
     fn take(&mut self, frame: Frame) -> StoreResult<Option<Frame>> {
         self.block.update(frame.chunk());
@@ -89,7 +95,7 @@ impl VerifiedReader {
         if !self.block.is_complete() {
             // With this frame the client would have all it asked for: not before it is proved.
             if self.at >= self.wanted.end && ready.is_some() {
-                self.held = ready.take().map(Frame::off_the_window);
+                self.held = ready.take();
             }
             return Ok(ready);
         }

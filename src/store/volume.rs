@@ -11,7 +11,7 @@ use super::layout::Layout;
 use super::publisher::{Durability, Published, Publisher};
 use super::receiving::{NewObject, Receiving, Sealed};
 use super::stored::{PublicFile, Stored};
-use crate::disk::{Disk, DiskErrorKind};
+use crate::disk::{Disk, DiskError, DiskErrorKind};
 use crate::id::ObjectNumber;
 
 /// What the operator decides about the store.
@@ -144,7 +144,7 @@ impl Store {
     /// `NotFound`, also for a path that leads out of `dir` and for what is no regular file.
     pub async fn open_public(&self, dir: &Path, path: &Path) -> StoreResult<PublicFile> {
         let disk = self.disk();
-        let file = disk.open_beneath(dir, path).await?;
+        let file = disk.open_beneath(dir, path).await.map_err(unservable)?;
         let stat = disk.stat(&file).await?;
         if !stat.is_file {
             return Err(StoreError::new(StoreErrorKind::NotFound, "not a regular file"));
@@ -179,5 +179,17 @@ impl Store {
 
     pub(super) fn cache(&self) -> &HotCache {
         &self.0.cache
+    }
+}
+
+/// What may not or cannot be opened (a file of somebody else, a socket, a device without a driver)
+/// is not handed out: to the outside it is not there, and the operator finds it in the log.
+fn unservable(error: DiskError) -> StoreError {
+    match error.errno() {
+        Some(libc::EACCES | libc::EPERM | libc::ENXIO | libc::ENODEV) => {
+            tracing::info!(%error, "a public file cannot be read: check its permissions");
+            StoreError::new(StoreErrorKind::NotFound, error.to_string())
+        }
+        _ => error.into(),
     }
 }

@@ -1,6 +1,7 @@
 //! Codecs shared by both ends; pure. Floor 1.
 
 mod address;
+mod chunked;
 mod conditional;
 mod content_type;
 mod digest;
@@ -13,12 +14,14 @@ mod json;
 mod manifest;
 mod pace;
 mod range;
+mod request_head;
 mod resume;
 mod source_name;
 mod source_url;
 mod structured;
 
 pub use address::special_purpose;
+pub use chunked::{ChunkFault, Chunks};
 pub use conditional::{Conditions, EntityTag, Outcome, Validators, evaluate};
 pub use content_type::{MediaType, choose_content_type};
 pub use digest::{Digest, DigestAlgorithm, DigestHasher};
@@ -35,6 +38,7 @@ pub use json::{
 pub use manifest::ManifestText;
 pub use pace::Pace;
 pub use range::{RangedParts, Selection, content_range, content_range_unsatisfied, select};
+pub use request_head::{Framing, HeadFault, HeadScan, RequestHead};
 pub use resume::{
     Representation, ResumeMismatch, ResumeRequest, ResumeStatus, SourceHeaders, pause_before_resume,
 };

@@ -23,9 +23,7 @@ use super::reception::Door;
 use super::station::{Report, Station};
 use super::{Drain, Factory, RuntimeKind, StartError};
 use crate::base::cores::{CoreId, allowed_cores};
-use crate::base::limits::{
-    CONNECTIONS_PER_WORKER_MAX, LARGE_READS_MAX, LARGE_READS_PER_WORKER_MAX,
-};
+use crate::base::limits::{LARGE_READS_MAX, LARGE_READS_PER_WORKER_MAX};
 use crate::telemetry::Metrics;
 
 /// What the workers are started with.
@@ -35,6 +33,8 @@ pub struct PoolOptions {
     pub listen: Listen,
     /// How many workers, at least 1.
     pub worker_count: usize,
+    /// Connections one of them holds, at least 1; further ones wait in the kernel's backlog.
+    pub connections_max: usize,
     /// What they run on.
     pub runtime: RuntimeKind,
     /// How long running requests have to end once the drain begins.
@@ -79,7 +79,30 @@ impl Pool {
         metrics: &Metrics,
         factory: &Arc<Factory>,
     ) -> Result<Pool, StartError> {
-        Pool::start_limited(options, metrics, factory, CONNECTIONS_PER_WORKER_MAX)
+        assert!(options.worker_count > 0, "a pool without workers");
+        let (sockets, address) = bind_all(&options.listen, options.worker_count)?;
+        let drain = Drain::new();
+        let (report, reports) = std_mpsc::channel();
+        let (alive_token, alive) = mpsc::channel(1);
+        let mut threads = Vec::with_capacity(options.worker_count);
+        let stations = stations(options, metrics, factory, &drain, &report);
+        // Each station holds one now, until it reports.
+        drop(report);
+        let started = spawn_all(stations, &alive_token, &mut threads)
+            .and_then(|()| open_doors(sockets, options.worker_count, &reports));
+        drop(alive_token);
+        match started {
+            Ok(()) => Ok(Pool { address, drain, threads, alive }),
+            Err(why) => {
+                // Who is ready waits for a listener that `open_doors` has dropped; who has one
+                // hears the drain.
+                drain.begin();
+                drop(reports);
+                // The cause is known; a panic on the way down adds nothing to it.
+                let _ = join_all(threads);
+                Err(why)
+            }
+        }
     }
 
     /// The address that is listened on, its port resolved.
@@ -102,38 +125,6 @@ impl Pool {
     pub fn join(self) -> Result<(), WorkerFailed> {
         join_all(self.threads)
     }
-
-    fn start_limited(
-        options: &PoolOptions,
-        metrics: &Metrics,
-        factory: &Arc<Factory>,
-        connections_max: usize,
-    ) -> Result<Pool, StartError> {
-        assert!(options.worker_count > 0, "a pool without workers");
-        let (sockets, address) = bind_all(&options.listen, options.worker_count)?;
-        let drain = Drain::new();
-        let (report, reports) = std_mpsc::channel();
-        let (alive_token, alive) = mpsc::channel(1);
-        let mut threads = Vec::with_capacity(options.worker_count);
-        let stations = stations(options, metrics, factory, connections_max, &drain, &report);
-        // Each station holds one now, until it reports.
-        drop(report);
-        let started = spawn_all(stations, &alive_token, &mut threads)
-            .and_then(|()| open_doors(sockets, options.worker_count, &reports));
-        drop(alive_token);
-        match started {
-            Ok(()) => Ok(Pool { address, drain, threads, alive }),
-            Err(why) => {
-                // Who is ready waits for a listener that `open_doors` has dropped; who has one
-                // hears the drain.
-                drain.begin();
-                drop(reports);
-                // The cause is known; a panic on the way down adds nothing to it.
-                let _ = join_all(threads);
-                Err(why)
-            }
-        }
-    }
 }
 
 /// One station per worker, each knowing the inboxes of all.
@@ -141,15 +132,14 @@ fn stations(
     options: &PoolOptions,
     metrics: &Metrics,
     factory: &Arc<Factory>,
-    connections_max: usize,
     drain: &Drain,
     report: &std_mpsc::Sender<Report>,
 ) -> Vec<Station> {
     let worker_count = options.worker_count;
-    let balance = Balance::new(worker_count, connections_max);
+    let balance = Balance::new(worker_count, options.connections_max);
     let cores = allowed_cores().unwrap_or_default();
     let (outlets, inboxes): (Vec<_>, Vec<_>) =
-        (0..worker_count).map(|_| mpsc::channel(connections_max)).unzip();
+        (0..worker_count).map(|_| mpsc::channel(options.connections_max)).unzip();
     let station = |(worker_index, inbox)| Station {
         runtime: options.runtime,
         core: core_of(worker_index, &cores),

@@ -1,4 +1,4 @@
-//! One connection's socket, as hyper reads and writes it.
+//! One connection's socket: bounded reads, vectored writes.
 //!
 //! # How much one read takes
 //! Large reads are what makes uploads fast, and they cost memory: hyper's read buffer doubles
@@ -23,11 +23,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWrite, Take};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::net::TcpStream;
 
 use super::presence::{Attended, Presence, SharedStream};
+use super::send_queue::{self, SendQueue};
 use crate::base::limits::{
     FULL_READS_BEFORE_LARGE, SOCKET_READ_SIZE_LARGE, SOCKET_READ_SIZE_SMALL,
 };
@@ -90,23 +90,24 @@ impl Socket {
     }
 }
 
-impl hyper::rt::Read for Socket {
+impl AsyncRead for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buf: hyper::rt::ReadBufCursor<'_>,
+        buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let wanted_bytes = self.pace.limit_bytes().min(buf.remaining()) as u64;
-        self.stream.set_limit(wanted_bytes);
-        ready!(Pin::new(&mut TokioIo::new(&mut self.stream)).poll_read(cx, buf))?;
+        let wanted_size = self.pace.limit_bytes().min(buf.remaining());
+        self.stream.set_limit(wanted_size as u64);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         let unread_bytes = self.stream.limit();
-        self.metrics.received_bytes.add(wanted_bytes - unread_bytes);
-        self.pace.record(unread_bytes == 0);
+        self.metrics.received_bytes.add(wanted_size as u64 - unread_bytes);
+        // A read of less, up to the end of a body, says nothing of how much there is.
+        self.pace.record(unread_bytes == 0 && wanted_size >= SOCKET_READ_SIZE_SMALL);
         Poll::Ready(Ok(()))
     }
 }
 
-impl hyper::rt::Write for Socket {
+impl AsyncWrite for Socket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -141,6 +142,12 @@ impl hyper::rt::Write for Socket {
 impl Attended for Socket {
     fn presence(&self) -> Presence {
         Presence::of(self.stream.get_ref())
+    }
+}
+
+impl SendQueue for Socket {
+    fn queued_bytes(&self) -> Option<u64> {
+        send_queue::queued_bytes(&*self.stream.get_ref().0.borrow())
     }
 }
 

@@ -5,17 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 use crate::base::limits::{
-    BODY_IDLE_TIMEOUT_S, BODY_RATE_GRACE_S, BODY_RATE_MIN, KEEP_ALIVE_TIMEOUT_S, LINGER_TIMEOUT_S,
-    SEND_IDLE_TIMEOUT_S,
+    BODY_IDLE_TIMEOUT_S, BODY_RATE_GRACE_S, BODY_RATE_MIN, HEAD_TIMEOUT_S, KEEP_ALIVE_TIMEOUT_S,
+    LINGER_TIMEOUT_S, SEND_IDLE_TIMEOUT_S,
 };
-use crate::disk::{Disk as _, MemoryDisk, Slab, SlabOptions};
+use crate::disk::{Disk as _, MemoryDisk, Pool, Slab, SlabOptions};
 use crate::http::HttpOptions;
 use crate::id::IdService;
 use crate::import::{ImportOptions, Importer, SystemNetwork};
@@ -30,7 +29,14 @@ const ROOT: &str = "/root";
 const PIPE_SIZE: usize = 16 << 10;
 const UPLOAD_SIZE_MAX: u64 = 8 << 20;
 
-impl Attended for TokioIo<DuplexStream> {
+/// Nobody knows what a pipe's reader took.
+impl SendQueue for DuplexStream {
+    fn queued_bytes(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl Attended for DuplexStream {
     fn presence(&self) -> Presence {
         Presence::unknown()
     }
@@ -71,7 +77,7 @@ impl Bench {
         });
         let (client, server) = duplex(PIPE_SIZE);
         let peer = ([127, 0, 0, 1], 1).into();
-        let server = spawn_local(serve(face, TokioIo::new(server), peer));
+        let server = spawn_local(serve(face, server, peer, Common::new()));
         Bench { client, server, drain, disk }
     }
 
@@ -280,5 +286,57 @@ fn a_failed_read_cuts_the_download_off() {
         let mut body = Vec::new();
         let _cut_off = bench.client.read_to_end(&mut body).await;
         assert!(body.len() < 4 << 20, "no client takes it for whole");
+    });
+}
+
+#[test]
+fn a_client_of_a_kibibyte_a_second_holds_no_buffer_and_gets_every_byte() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        let path = bench.upload(2 << 20).await;
+        bench.send(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        let head = bench.head().await;
+        assert!(head.contains("content-length: 2097152\r\n"), "{head}");
+        let mut body = vec![0; 2 << 20];
+        let (slow, fast) = body.split_at_mut(300 << 10);
+        for (second, piece) in slow.chunks_mut(1 << 10).enumerate() {
+            sleep(seconds(1)).await;
+            assert_eq!(bench.disk.slab().in_use(Pool::Download), 0, "after {second} s");
+            bench.client.read_exact(piece).await.unwrap();
+        }
+        bench.client.read_exact(fast).await.unwrap();
+        assert!(body.iter().all(|byte| *byte == 7));
+        assert_eq!(bench.disk.slab().in_use(Pool::Download), 0);
+        bench.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        assert!(bench.head().await.starts_with("HTTP/1.1 200 "));
+    });
+}
+
+#[test]
+fn a_request_that_is_none_is_answered_in_json_and_not_listened_to_for_ever() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        let refused_at = Instant::now();
+        bench.send("GET / HTTP/1.1\r\n\r\nGET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        let (head, body) = bench.response().await;
+        assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+        assert!(head.contains("connection: close\r\n"), "{head}");
+        assert!(body.starts_with(b"{\"error\":"));
+        assert_eq!(refused_at.elapsed().as_secs(), 0, "the answer does not wait");
+        assert_eq!(bench.rest().await, "");
+        assert_eq!(refused_at.elapsed().as_secs(), LINGER_TIMEOUT_S);
+    });
+}
+
+#[test]
+fn a_head_that_does_not_end_is_given_up() {
+    simulate(async {
+        for start in ["", "GET / HTTP/1.1\r\nHost: h\r\n"] {
+            let mut bench = Bench::new().await;
+            let began_at = Instant::now();
+            bench.send(start).await;
+            assert_eq!(bench.rest().await, "");
+            assert_eq!(began_at.elapsed().as_secs(), HEAD_TIMEOUT_S);
+        }
     });
 }

@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::Semaphore;
 
@@ -71,7 +72,8 @@ impl Service for Greeter {
                 Ok::<_, Never>(Response::new(Full::new(Bytes::from(worker_index.to_string()))))
             }
         };
-        let connection = http1::Builder::new().serve_connection(socket, service_fn(answer));
+        let connection =
+            http1::Builder::new().serve_connection(TokioIo::new(socket), service_fn(answer));
         serve_until_drained(connection, drain).boxed_local()
     }
 
@@ -94,8 +96,10 @@ async fn slow(scene: &Scene) {
     std::mem::forget(cut);
 }
 
-async fn serve_until_drained<S>(connection: http1::Connection<Socket, S>, drain: DrainSignal)
-where
+async fn serve_until_drained<S>(
+    connection: http1::Connection<TokioIo<Socket>, S>,
+    drain: DrainSignal,
+) where
     S: hyper::service::HttpService<Incoming, ResBody = Full<Bytes>>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
@@ -128,7 +132,7 @@ fn runtimes() -> Vec<RuntimeKind> {
 
 fn options(runtime: RuntimeKind, worker_count: usize) -> PoolOptions {
     let listen = Listen::Address(SocketAddr::from(([127, 0, 0, 1], 0)));
-    PoolOptions { listen, worker_count, runtime, grace: PATIENCE }
+    PoolOptions { listen, worker_count, connections_max: 1_000, runtime, grace: PATIENCE }
 }
 
 /// Sends a request and keeps the connection.
@@ -290,8 +294,8 @@ fn one_inherited_socket_serves_all_workers_and_begins_with_its_backlog() {
 #[test]
 fn when_all_are_full_a_connection_waits_until_one_leaves() {
     let (metrics, scene) = (Metrics::new(2), Scene::new());
-    let options = options(RuntimeKind::Plain, 2);
-    let pool = Pool::start_limited(&options, &metrics, &greeters(&scene), 1).unwrap();
+    let options = PoolOptions { connections_max: 1, ..options(RuntimeKind::Plain, 2) };
+    let pool = Pool::start(&options, &metrics, &greeters(&scene)).unwrap();
     let mut streams: Vec<_> = (0..2).map(|_| ask(pool.local_addr(), "/where")).collect();
     for stream in &mut streams {
         answer(stream);

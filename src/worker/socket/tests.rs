@@ -1,9 +1,8 @@
-//! How much a socket reads at a time, seen through hyper's own read trait.
+//! How much a socket reads at a time.
 
 use std::future::poll_fn;
-use std::mem::MaybeUninit;
+use std::time::Duration;
 
-use hyper::rt::{Read, ReadBuf, Write};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -19,10 +18,7 @@ async fn pair(budget: &ReadBudget) -> (Socket, TcpStream) {
 
 /// One read into a buffer of `room` bytes; how many came.
 async fn read(socket: &mut Socket, room: usize) -> usize {
-    let mut space = vec![MaybeUninit::uninit(); room];
-    let mut buf = ReadBuf::uninit(&mut space);
-    poll_fn(|cx| Pin::new(&mut *socket).poll_read(cx, buf.unfilled())).await.unwrap();
-    buf.filled().len()
+    socket.read(&mut vec![0; room]).await.unwrap()
 }
 
 /// Reads until a read takes more than the small limit; how many it took, `None` if none did in
@@ -99,6 +95,29 @@ async fn bytes_are_counted_both_ways_and_the_end_is_seen() {
     let mut answer = Vec::new();
     peer.read_to_end(&mut answer).await.unwrap();
     assert_eq!(answer, b"pong!");
+}
+
+#[tokio::test]
+async fn what_the_peer_did_not_acknowledge_is_known() {
+    let (mut socket, mut peer) = pair(&ReadBudget::new(1)).await;
+    assert_eq!(socket.queued_bytes(), Some(0));
+    let block = vec![7; 64 << 10];
+    let mut sent = 0;
+    while let Ok(written) =
+        tokio::time::timeout(Duration::from_millis(100), socket.write(&block)).await
+    {
+        sent += written.unwrap() as u64;
+    }
+    let queued = socket.queued_bytes().unwrap();
+    assert!((1..=sent).contains(&queued), "{queued} of {sent}");
+    peer.read_exact(&mut vec![0; usize::try_from(sent).unwrap()]).await.unwrap();
+    for _ in 0..1_000 {
+        if socket.queued_bytes() == Some(0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{:?} bytes are not acknowledged", socket.queued_bytes());
 }
 
 #[tokio::test]

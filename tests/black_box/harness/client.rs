@@ -2,7 +2,7 @@
 //! of a body, send slowly, send nonsense, and read an answer that comes before the body is sent.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -122,6 +122,17 @@ impl Client {
     /// Bytes as they are.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)
+    }
+
+    /// Says that nothing more will be sent. A daemon that closed already has heard enough.
+    pub(crate) fn close_sending(&mut self) {
+        let _closed_already = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Everything up to the end of the connection, as far as it can be read.
+    pub(crate) fn rest(&mut self) -> String {
+        while self.receive().is_ok() {}
+        String::from_utf8_lossy(&std::mem::take(&mut self.received)).into_owned()
     }
 
     /// One chunk of a chunked body.
