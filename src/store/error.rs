@@ -43,12 +43,9 @@ impl StoreError {
         StoreError { kind, message: message.into() }
     }
 
-    /// Names the object, if it is the object that is at fault: whoever reads the log has to find it.
-    pub(super) fn of_object(mut self, object: ObjectNumber) -> StoreError {
-        if self.kind == StoreErrorKind::Damaged {
-            self.message = format!("object {object} is damaged: {}", self.message);
-        }
-        self
+    /// The same, of this object: its number leads an operator to its file, and is no file ID.
+    pub(super) fn of(self, object: ObjectNumber) -> StoreError {
+        StoreError { message: format!("object {object}: {}", self.message), ..self }
     }
 
     /// What can be done about it.

@@ -48,6 +48,14 @@ impl Stored {
         object: ObjectNumber,
         ticket: &Ticket,
     ) -> StoreResult<Stored> {
+        Stored::read_seal(store, object, ticket).await.map_err(|error| error.of(object))
+    }
+
+    async fn read_seal(
+        store: &Store,
+        object: ObjectNumber,
+        ticket: &Ticket,
+    ) -> StoreResult<Stored> {
         let disk = store.disk();
         let file = disk.open(&store.layout().object(object)).await?;
         let size = disk.stat(&file).await?.size;

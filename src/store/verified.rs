@@ -72,7 +72,7 @@ impl VerifiedReader {
                 Some(Ok(Some(frame))) => return Poll::Ready(Some(Ok(frame))),
                 Some(Err(error)) => {
                     self.end();
-                    return Poll::Ready(Some(Err(error.of_object(self.object))));
+                    return Poll::Ready(Some(Err(error)));
                 }
                 None => self.end(),
             }
@@ -94,7 +94,7 @@ impl VerifiedReader {
             return Ok(ready);
         }
         if !self.block.is_intact() {
-            return Err(self.block.damage());
+            return Err(self.block.damage().of(self.object));
         }
         if self.block.index() + 1 < self.seal.block_count() {
             self.block = BlockCheck::new(Arc::clone(&self.seal), self.block.index() + 1);

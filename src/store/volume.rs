@@ -106,10 +106,7 @@ impl Store {
     pub async fn open(&self, object: ObjectNumber) -> StoreResult<Stored> {
         match self.0.cache.get(object) {
             Ok(hot) => Ok(Stored::from_hot(hot)),
-            Err(ticket) => {
-                let opened = Stored::open(self, object, &ticket).await;
-                opened.map_err(|error| error.of_object(object))
-            }
+            Err(ticket) => Stored::open(self, object, &ticket).await,
         }
     }
 
