@@ -47,8 +47,7 @@ impl StoreError {
 
     /// The same, of this object: its number leads an operator to its file, and is no file ID.
     pub(super) fn of(self, object: ObjectNumber) -> StoreError {
-        let state = if self.kind == StoreErrorKind::Damaged { " is damaged" } else { "" };
-        StoreError { message: format!("object {object}{state}: {}", self.message), ..self }
+        StoreError { message: format!("object {object}: {}", self.message), ..self }
     }
 
     /// What can be done about it.
