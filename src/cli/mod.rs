@@ -6,6 +6,7 @@ mod figures;
 mod findings;
 mod greeting;
 mod health;
+mod house;
 mod notify;
 mod printable;
 mod process;

@@ -27,6 +27,7 @@ fn judge(facts: &Facts) -> Vec<Finding> {
     let options = &facts.options;
     let needs = Needs {
         worker_count: options.worker_count,
+        connections_max: options.connections_max,
         queue_depth: options.queue_depth,
         chunk_size: options.chunk_size,
         uses_ring: options.engine != EngineChoice::Threads && facts.ring.probed.is_ok(),

@@ -4,8 +4,7 @@ use super::finding::Finding;
 use crate::base::cgroup::CgroupLimits;
 use crate::base::host::{Host, kernel_version};
 use crate::base::limits::{
-    CONNECTION_MEMORY, CONNECTIONS_PER_WORKER_MAX, DISK_THREADS_MAX, METADATA_IN_FLIGHT_MAX,
-    PROCESS_MEMORY, READ_SIZE,
+    CONNECTION_MEMORY, DISK_THREADS_MAX, METADATA_IN_FLIGHT_MAX, PROCESS_MEMORY, READ_SIZE,
 };
 use crate::base::units::ByteSize;
 use crate::cli::figures;
@@ -27,6 +26,8 @@ const CLOCK_MIN_MS: u64 = 1_700_000_000_000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Needs {
     pub(super) worker_count: usize,
+    /// Of a worker.
+    pub(super) connections_max: usize,
     pub(super) queue_depth: usize,
     pub(super) chunk_size: usize,
     /// Whether the ring will be used.
@@ -78,8 +79,9 @@ fn kernel(host: &Host) -> Finding {
 
 fn descriptors(needs: Needs, host: &Host) -> Finding {
     const CHECK: &str = "open files";
-    const REMEDY: &str = "raise the hard limit (ulimit -Hn, LimitNOFILE=, docker --ulimit nofile=)";
-    let connections = needs.workers() * CONNECTIONS_PER_WORKER_MAX as u64;
+    const REMEDY: &str = "raise the hard limit (ulimit -Hn, LimitNOFILE=, docker --ulimit nofile=), \
+                          or lower --max-connections";
+    let connections = needs.workers() * needs.connections_max as u64;
     let wanted = connections + needs.workers() * DESCRIPTORS_PER_WORKER;
     match host.descriptor_count {
         None => Finding::ok(CHECK, "no limit"),
@@ -216,8 +218,13 @@ mod tests {
     use super::super::finding::Level;
     use super::*;
 
-    const NEEDS: Needs =
-        Needs { worker_count: 2, queue_depth: 64, chunk_size: 1 << 20, uses_ring: true };
+    const NEEDS: Needs = Needs {
+        worker_count: 2,
+        connections_max: 10_000,
+        queue_depth: 64,
+        chunk_size: 1 << 20,
+        uses_ring: true,
+    };
 
     fn host() -> Host {
         Host {
