@@ -155,6 +155,9 @@ pub const CACHE_SHARDS: usize = 16;
 /// of [`READ_SIZE`], and there is one computation at a time in the process: 2.3 MiB of the memory
 /// contract's 32.
 pub const DIGEST_STEP_SIZE: usize = 1 << 20;
+/// Bytes that thread hashes before it offers its core to others (`sched_yield`): 50 us of MD5. A
+/// kernel that does not interrupt a running thread takes it off there.
+pub const DIGEST_YIELD_SIZE: usize = 32 << 10;
 /// Pause between two looks at that thread, milliseconds: nobody waits for it.
 pub const DIGEST_POLL_MS: u64 = 1;
 /// Computations that run or wait for their turn, all workers together. Each holds a file open.

@@ -26,7 +26,9 @@ use tokio::time::sleep;
 
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use crate::base::cores::run_when_idle;
-use crate::base::limits::{DIGEST_POLL_MS, DIGEST_STEP_SIZE, DISK_THREAD_STACK_SIZE};
+use crate::base::limits::{
+    DIGEST_POLL_MS, DIGEST_STEP_SIZE, DIGEST_YIELD_SIZE, DISK_THREAD_STACK_SIZE,
+};
 use crate::wire::{Digest, DigestAlgorithm, DigestHasher};
 
 /// A hash under way: of the algorithm somebody wants, and BLAKE3 beside it, as a digest of data
@@ -158,7 +160,11 @@ impl Bench {
         while !self.is_closed.load(Ordering::SeqCst) {
             match self.exchange(Slot::Hashing, |slot| matches!(slot, Slot::Asked(_))) {
                 Slot::Asked(mut step) => {
-                    step.hashing.update(&step.bytes);
+                    let Step { hashing, bytes } = &mut *step;
+                    for piece in bytes.chunks(DIGEST_YIELD_SIZE) {
+                        hashing.update(piece);
+                        thread::yield_now();
+                    }
                     self.exchange(Slot::Done(step), |_| true);
                 }
                 Slot::Empty | Slot::Hashing | Slot::Done(_) => thread::park(),
