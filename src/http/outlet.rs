@@ -3,7 +3,7 @@
 //! hyper keeps the frames of an answer until the socket took their last byte, and a frame owns a
 //! read buffer. So:
 //!
-//! 1. A body gives out one frame at a time, of at most 64 KiB: the next one when the socket took
+//! 1. A body gives out one frame at a time, of at most 32 KiB: the next one when the socket took
 //!    the last ([`Backlog::turn`]). A few fast connections a worker ([`SendBudget`]) may have
 //!    [`FRAMES_OUTSTANDING_MAX`] out, which spares a fifth of the CPU time.
 //! 2. When the socket has had no room for [`SEND_PARK_AFTER_MS`], what hyper wants to send (those

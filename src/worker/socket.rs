@@ -6,9 +6,9 @@
 //! lives (`hyper::proto::h1::io`: `ReadStrategy`, and `BytesMut::reserve`, which reuses its
 //! allocation and never shrinks it). So the bound is set here, by how much a read returns:
 //!
-//! - A connection reads at most [`SOCKET_READ_SIZE_SMALL`] (32 KiB) at a time. hyper's buffer then
-//!   grows to 64 KiB, of which a read touches 32 KiB. While a handler holds one frame hyper may
-//!   fill a second buffer: 2 x 32 KiB = 64 KiB touched per connection.
+//! - A connection reads at most [`SOCKET_READ_SIZE_SMALL`] (16 KiB) at a time. hyper's buffer then
+//!   grows to 32 KiB. While a handler holds one frame hyper may fill a second buffer: 2 x 16 KiB
+//!   touched at once, and in small reads all of the 32 KiB in time.
 //! - A connection whose full reads outnumber the others by [`FULL_READS_BEFORE_LARGE`] sends
 //!   faster than it is read. If the worker's [`ReadBudget`] has a permit left, it takes it and
 //!   reads up to [`SOCKET_READ_SIZE_LARGE`] (1 MiB) from then on: 2 x 1 MiB per permit by the

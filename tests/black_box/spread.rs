@@ -22,6 +22,22 @@ fn four_connections_on_two_workers_are_two_and_two() {
     }
 }
 
+#[test]
+fn beyond_the_cap_a_connection_waits_until_one_leaves() {
+    let daemon = Setup::new().workers(2).flag("--max-connections", 1).start();
+    let mut served: Vec<Client> = (0..2).map(|_| daemon.connect()).collect();
+    for client in &mut served {
+        assert_eq!(client.get("/healthz").status, 200);
+    }
+    let mut waiting = daemon.connect();
+    waiting.head("GET", "/healthz", &[]).unwrap();
+    sleep(Duration::from_millis(100));
+    let open = open_by_worker(&mut served[0]);
+    assert_eq!(open, [1, 1], "the third is not served");
+    served.pop();
+    assert_eq!(waiting.response("GET").status, 200, "it has the place of the one that left");
+}
+
 /// The closing of a connection is seen by the daemon a moment later; the next round must not
 /// count it.
 fn wait_until_alone(first: &mut Client) {
