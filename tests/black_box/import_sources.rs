@@ -4,7 +4,7 @@ use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use crate::harness::{Asked, Daemon, Source, Stream, payload};
+use crate::harness::{Asked, Daemon, Source, Stream, heavy, payload};
 use crate::import::{import, nothing_is_kept, setup};
 
 /// Requests for the rest after a transfer broke (`IMPORT_RESUMES_MAX`).
@@ -110,6 +110,24 @@ fn what_is_no_http_is_not_taken() {
     assert!(refused.contains("no connection"), "{refused}");
     let refused = import(&daemon, "http://no-such-host.invalid/").error(502);
     assert!(refused.contains("no address"), "{refused}");
+    nothing_is_kept(daemon);
+}
+
+#[test]
+fn a_source_that_falls_silent_is_504() {
+    if !heavy() {
+        println!("skipped: it takes half a minute, RINGHOLD_TEST_HEAVY=1 runs it");
+        return;
+    }
+    let daemon = setup().start();
+    for head in ["", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"] {
+        let source = Source::start(move |_, stream| {
+            stream.write_all(head.as_bytes())?;
+            // Until the daemon closes it.
+            stream.read(&mut [0]).map(drop)
+        });
+        import(&daemon, &source.url("/")).error(504);
+    }
     nothing_is_kept(daemon);
 }
 
