@@ -4,7 +4,7 @@
 //!
 //! 1. An upload is let in ([`Caretaker::admit`]) when the volume has not failed and holds what the
 //!    upload claims beside the reserve. A claim reserves nothing.
-//! 2. While it grows it asks for each piece ([`Caretaker::take`]). When the room is gone the
+//! 2. While it grows it asks for each piece ([`Caretaker::take_more`]). When the room is gone the
 //!    growing uploads give up one at a time: the blocks of each are room for those that stay, so
 //!    a disk that fills ends with some uploads whole and not with all of them lost.
 //! 3. What fails on the way is noted ([`Caretaker::lost`]), and so is what works.
@@ -85,8 +85,9 @@ impl Caretaker {
 
     /// Whether an upload may begin that claims so many bytes, 0 for an unknown number.
     pub(super) async fn admit(self: &Rc<Caretaker>, claimed_bytes: u64) -> StoreResult<()> {
-        // No object is empty: its seal is a block.
-        let bytes = claimed_bytes.max(BLOCK_SIZE as u64);
+        // Whole blocks, and one for the seal.
+        let block = BLOCK_SIZE as u64;
+        let bytes = (claimed_bytes.div_ceil(block).saturating_add(1)).saturating_mul(block);
         self.check_working()?;
         self.read_space(FREE_SPACE_AGE_MAX_MS).await?;
         if !self.holds(bytes) {
@@ -95,26 +96,36 @@ impl Caretaker {
         if self.holds(bytes) { Ok(()) } else { Err(self.full(bytes)) }
     }
 
-    /// Takes room for so many bytes that are about to be written or preallocated. Waits a bounded
-    /// time while others give theirs back.
-    pub(super) async fn take(self: &Rc<Caretaker>, bytes: u64) -> StoreResult<Grant> {
-        self.read_space(FREE_SPACE_AGE_MAX_MS).await?;
-        for wait in 0..=FULL_WAITS_MAX {
-            self.check_working()?;
+    /// Takes room for so many bytes that are about to be written, the first of an object.
+    pub(super) async fn take_first(self: &Rc<Caretaker>, bytes: u64) -> StoreResult<Grant> {
+        self.check_working()?;
+        for age_max_ms in [FREE_SPACE_AGE_MAX_MS, FREE_SPACE_AGE_REFUSAL_MS] {
+            self.read_space(age_max_ms).await?;
             if let Some(grant) = self.state.room.take(bytes) {
                 return Ok(grant);
             }
-            self.read_space(FREE_SPACE_AGE_REFUSAL_MS).await?;
-            if let Some(grant) = self.state.room.take(bytes) {
-                return Ok(grant);
-            }
-            // Not before it has waited once: what others just gave back shows in the next reading.
-            if wait > 0 && self.state.room.gives_up() {
-                break;
-            }
-            sleep(Duration::from_millis(FULL_REFUSAL_INTERVAL_MS)).await;
         }
         Err(self.full(bytes))
+    }
+
+    /// The same for an object that grows, which has something to lose: it waits a bounded time
+    /// while others give theirs back.
+    pub(super) async fn take_more(self: &Rc<Caretaker>, bytes: u64) -> StoreResult<Grant> {
+        let mut waits = 0;
+        loop {
+            match self.take_first(bytes).await {
+                Err(error) if error.kind() == StoreErrorKind::Full => {
+                    // Not before it has waited once: what others just gave back shows in the next
+                    // reading.
+                    if waits >= FULL_WAITS_MAX || waits > 0 && self.state.room.gives_up() {
+                        return Err(error);
+                    }
+                }
+                ended => return ended,
+            }
+            waits += 1;
+            sleep(Duration::from_millis(FULL_REFUSAL_INTERVAL_MS)).await;
+        }
     }
 
     /// Takes room for a preallocation, which can be done without: of ample room only, so that

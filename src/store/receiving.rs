@@ -294,7 +294,11 @@ impl Receiving {
         if missing == 0 {
             return Ok(None);
         }
-        let grant = self.store.caretaker().take(missing).await?;
+        let caretaker = self.store.caretaker();
+        let grant = match self.granted {
+            0 => caretaker.take_first(missing).await?,
+            _ => caretaker.take_more(missing).await?,
+        };
         self.granted = chunk.end();
         Ok(Some(grant))
     }

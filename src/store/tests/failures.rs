@@ -256,6 +256,24 @@ fn preallocation_leaves_the_reserve_too() {
 }
 
 #[test]
+fn an_upload_with_nothing_to_lose_is_refused_without_a_wait() {
+    run_paused(async {
+        // Of 256 blocks each takes three: one is left, which is enough to be let in.
+        let (_disk, store) = small_disk(1 << 20, 0).await;
+        let began = tokio::time::Instant::now();
+        let mut count = 0;
+        let refused = loop {
+            match put(&store, &bytes(5000, 1)).await {
+                Ok(_) => count += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((count, refused.kind()), (85, StoreErrorKind::Full));
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    });
+}
+
+#[test]
 fn there_is_room_again_as_soon_as_something_is_deleted() {
     run_paused(async {
         let (_disk, store) = small_disk(1 << 20, 0).await;
