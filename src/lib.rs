@@ -1,7 +1,7 @@
 //! ringhold: a storage daemon for Linux that takes in and hands out files over HTTP.
 //!
 //! Modules are floors of a house: a module imports lower floors only, and modules on one floor
-//! do not import each other (`tests/tidy.rs` holds both rules). From the top:
+//! do not import each other (`tests/tidy/` holds both rules). From the top:
 //!
 //! | floor | module | does |
 //! |---|---|---|

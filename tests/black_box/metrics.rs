@@ -1,5 +1,6 @@
 //! Every metric of the tables moves when what it tells of happens, and gauges come back.
 
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ fn every_metric_moves_and_every_gauge_comes_back() {
     let full = Setup::new().flag("--min-free", "4000000GB").start();
     assert_eq!(full.request("PUT", "/files/a", &[], b"hello").status, 507);
     look(&full, &mut unmoved);
+    lose_the_volume(&mut unmoved);
 
     let daemon =
         Setup::new().workers(2).flag("--import-allow", "127.0.0.0/8").allow("damaged seal").start();
@@ -64,6 +66,14 @@ fn movable() -> Vec<&'static Spec> {
             && (has_ring || !spec.name.starts_with("ringhold_ring_"))
     };
     TABLE.iter().chain(PROCESS_TABLE).filter(moves).collect()
+}
+
+/// A daemon whose directories are taken from under it.
+fn lose_the_volume(unmoved: &mut Vec<&Spec>) {
+    let daemon = Setup::new().allow("the volume failed").start();
+    fs::rename(daemon.root().join("staging"), daemon.root().join("away")).unwrap();
+    assert_eq!(daemon.request("PUT", "/files/a", &[], b"hello").status, 503);
+    look(&daemon, unmoved);
 }
 
 /// An upload that is preallocated beyond its end, and its end.
