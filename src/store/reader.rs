@@ -188,6 +188,16 @@ fn too_short(end: u64) -> StoreError {
     StoreError::new(StoreErrorKind::Damaged, format!("the file ends before byte {end}"))
 }
 
+impl Frame {
+    /// Whether a buffer of the slab waits for this frame.
+    pub fn is_lent(&self) -> bool {
+        match &self.0 {
+            Storage::Memory(_) => false,
+            Storage::Buffer(filled) => filled.lease.region().is_some(),
+        }
+    }
+}
+
 impl Filled {
     /// Cuts the next frame off.
     fn cut(&mut self) -> Filled {
