@@ -199,9 +199,14 @@ pub const LISTEN_BACKLOG: i32 = 1024;
 /// Pause after an accept that failed, milliseconds. Out of descriptors, the next one fails too
 /// until a connection ends; ten tries a second are no load.
 pub const ACCEPT_RETRY_MS: u64 = 100;
-/// Most bytes of one read from a socket, unless it holds a permit to read large. hyper's buffer
-/// is twice that (`worker/socket.rs`), and a slow upload touches all of it in time: 32 KiB of the
-/// connection's 64, beside the 16 that it keeps aside.
+/// Most bytes of one read from a socket that has not shown that more is there at once. hyper's
+/// buffer stays at twice that: 16 KiB of a slow upload's 64, beside as many that it keeps aside.
+pub const SOCKET_READ_SIZE_FIRST: usize = 8 << 10;
+/// Full reads of that size, less the others, before the next.
+pub const FULL_READS_BEFORE_SMALL: usize = 8;
+/// Most bytes of one read from a socket after that, unless it holds a permit to read large. hyper's buffer
+/// is twice that (`worker/socket.rs`), and an upload that turns slow touches all of it in time: 32
+/// KiB of the connection's 64, beside the 16 that it keeps aside.
 pub const SOCKET_READ_SIZE_SMALL: usize = 16 << 10;
 /// Most bytes of one read with a permit.
 pub const SOCKET_READ_SIZE_LARGE: usize = 1 << 20;

@@ -219,6 +219,14 @@ impl Frame {
             Storage::Buffer(filled) => filled.end = filled.end.min(filled.start + size),
         }
     }
+
+    /// Whether a buffer of the slab waits for this frame.
+    pub fn is_lent(&self) -> bool {
+        match &self.0 {
+            Storage::Memory(_) => false,
+            Storage::Buffer(filled) => filled.lease.region().is_some(),
+        }
+    }
 }
 
 impl Filled {
