@@ -13,8 +13,8 @@ pub const PROCESS_MEMORY: usize = 32 << 20;
 
 // ---- plan -----------------------------------------------------------------------------------
 
-/// Default chunk, bytes: one write SQE of an upload. 1 MiB at depth 8 reaches the disk's limit
-/// (docs/performance.md); smaller chunks cost CPU, larger ones cost memory per upload.
+/// Default chunk, bytes: one write SQE of an upload. 1 MiB at depth 8 reaches the limit of an NVMe
+/// drive; smaller chunks cost CPU, larger ones cost memory per upload.
 pub const CHUNK_SIZE_DEFAULT: usize = 1 << 20;
 /// Smallest chunk accepted, bytes: one block.
 pub const CHUNK_SIZE_MIN: usize = BLOCK_SIZE;
