@@ -13,8 +13,8 @@ pub const PROCESS_MEMORY: usize = 32 << 20;
 
 // ---- plan -----------------------------------------------------------------------------------
 
-/// Default chunk, bytes: one write SQE of an upload. 1 MiB at depth 8 reaches the disk's limit
-/// (docs/performance.md); smaller chunks cost CPU, larger ones cost memory per upload.
+/// Default chunk, bytes: one write SQE of an upload. 1 MiB at depth 8 reaches the limit of an NVMe
+/// drive; smaller chunks cost CPU, larger ones cost memory per upload.
 pub const CHUNK_SIZE_DEFAULT: usize = 1 << 20;
 /// Smallest chunk accepted, bytes: one block.
 pub const CHUNK_SIZE_MIN: usize = BLOCK_SIZE;
@@ -99,8 +99,8 @@ pub const HASH_BLOCKS_MAX: usize = 65_536;
 /// Chunks of one upload in flight. Eight of 1 MiB reach the disk's limit.
 pub const WRITES_PER_UPLOAD_MAX: usize = 8;
 /// Bytes that a parked upload keeps beside the slab before it takes a buffer again: at 1 KiB a
-/// second one of 20 ms every 16 s. A quarter of the connection's share of memory.
-pub const PARKED_SIZE_MAX: usize = 16 << 10;
+/// second one of 20 ms every 8 s. An eighth of the connection's share of memory.
+pub const PARKED_SIZE_MAX: usize = 8 << 10;
 /// Files from this size on (seal included) bypass the page cache even when the operator asked for
 /// no durability; smaller ones profit from it then.
 pub const DIRECT_SIZE_MIN: u64 = 256 << 10;
@@ -114,11 +114,13 @@ pub const READS_AHEAD_MAX: usize = 4;
 /// Largest frame of a download, bytes. Most connections have one at a time, so that what a peer does
 /// not take fits into the connection's share of the memory contract when it is set aside.
 pub const FRAME_SIZE_MAX: usize = 32 << 10;
-/// Buffer of a download that got none from the slab or whose peer is slow, bytes.
+/// Buffer of a download that got none from the slab, bytes.
 pub const HEAP_READ_SIZE: usize = 32 << 10;
+/// Buffer of a download whose peer was slow, bytes.
+pub const SLOW_READ_SIZE: usize = 16 << 10;
 /// Small reads of a download whose peer was slow before it asks the slab again: a quarter of a
 /// mebibyte taken without a pause, more than what the kernel buffers for a peer that takes nothing.
-pub const READS_AFTER_PARK: usize = 8;
+pub const READS_AFTER_PARK: usize = 16;
 /// Oldest reading of the free space that an upload is let in on, milliseconds. What uploads take
 /// meanwhile is counted, so it goes stale only by what others write to the volume.
 pub const FREE_SPACE_AGE_MAX_MS: u64 = 500;
@@ -199,9 +201,14 @@ pub const LISTEN_BACKLOG: i32 = 1024;
 /// Pause after an accept that failed, milliseconds. Out of descriptors, the next one fails too
 /// until a connection ends; ten tries a second are no load.
 pub const ACCEPT_RETRY_MS: u64 = 100;
-/// Most bytes of one read from a socket, unless it holds a permit to read large. hyper's buffer
-/// is twice that (`worker/socket.rs`), and a slow upload touches all of it in time: 32 KiB of the
-/// connection's 64, beside the 16 that it keeps aside.
+/// Most bytes of one read from a socket that has not shown that more is there at once. hyper's
+/// buffer stays at twice that: 16 KiB of a slow upload's 64, beside the 8 that it keeps aside.
+pub const SOCKET_READ_SIZE_FIRST: usize = 8 << 10;
+/// Full reads of that size, less the others, before the next.
+pub const FULL_READS_BEFORE_SMALL: usize = 8;
+/// Most bytes of one read from a socket after that, unless it holds a permit to read large. hyper's buffer
+/// is twice that (`worker/socket.rs`), and an upload that turns slow touches all of it in time: 32
+/// KiB of the connection's 64, beside the 8 that it keeps aside.
 pub const SOCKET_READ_SIZE_SMALL: usize = 16 << 10;
 /// Most bytes of one read with a permit.
 pub const SOCKET_READ_SIZE_LARGE: usize = 1 << 20;

@@ -167,6 +167,14 @@ pub(super) enum Data {
 }
 
 impl Data {
+    /// Whether a buffer of the slab waits for these bytes.
+    pub(super) fn is_lent(&self) -> bool {
+        match self {
+            Data::Bytes(_) => false,
+            Data::Frame(frame) => frame.is_lent(),
+        }
+    }
+
     fn none() -> Data {
         Data::Bytes(Bytes::new())
     }

@@ -9,7 +9,8 @@
 //! 2. When the socket has had no room for [`SEND_PARK_AFTER_MS`], what hyper wants to send (those
 //!    frames, perhaps behind a head) is set aside, in memory of the connection's own share or of
 //!    the budget, and hyper is told that it is sent. The frames drop, and their buffers are free.
-//! 3. The body is woken, finds something set aside, and parks its reader, which gives back what it
+//!    Frames that lie in memory of their own stay where they are.
+//! 3. The body is woken, finds its client slow, and parks its reader, which gives back what it
 //!    read ahead.
 //! 4. What was set aside goes out before anything else. Then the body goes on, and has to earn a
 //!    place in the budget again.
@@ -61,6 +62,10 @@ impl Drop for LargeSend {
 pub(super) struct Backlog {
     /// Frames that hyper has.
     frame_count: Cell<usize>,
+    /// Those of them that a buffer of the slab waits for.
+    lent_count: Cell<usize>,
+    /// Whether the socket has had no room for too long.
+    is_stalled: Cell<bool>,
     /// Bytes that were set aside and not sent.
     aside_size: Cell<usize>,
     /// Whether no body has more to give.
@@ -88,6 +93,8 @@ impl Backlog {
     pub(super) fn new(budget: SendBudget) -> Rc<Backlog> {
         Rc::new(Backlog {
             frame_count: Cell::new(0),
+            lent_count: Cell::new(0),
+            is_stalled: Cell::new(false),
             aside_size: Cell::new(0),
             is_ended: Cell::new(true),
             waiting: RefCell::new(None),
@@ -113,10 +120,11 @@ impl Backlog {
     pub(super) fn turn(&self, cx: &Context<'_>) -> Turn {
         let is_large = self.permit.borrow().is_some();
         let frames_max = if is_large { FRAMES_OUTSTANDING_MAX } else { 1 };
-        let turn = match (self.aside_size.get(), self.frame_count.get()) {
-            (0, count) if count < frames_max => return Turn::Give,
-            (0, _) => Turn::Wait,
-            (_, _) => Turn::Park,
+        let is_slow = self.is_stalled.get() || self.aside_size.get() > 0;
+        let turn = match self.frame_count.get() {
+            _ if is_slow => Turn::Park,
+            count if count < frames_max => return Turn::Give,
+            _ => Turn::Wait,
         };
         *self.waiting.borrow_mut() = Some(cx.waker().clone());
         turn
@@ -136,6 +144,15 @@ impl Backlog {
         self.frame_count.set(self.frame_count.get() - 1);
         self.settle();
         self.wake();
+    }
+
+    /// The socket has had no room for too long, or has some again.
+    fn set_stalled(&self, is_stalled: bool) {
+        if self.is_stalled.replace(is_stalled) != is_stalled {
+            self.streak.set(0);
+            *self.permit.borrow_mut() = None;
+            self.wake();
+        }
     }
 
     fn set_aside(&self, size: usize) {
@@ -171,12 +188,15 @@ pub(super) struct Outgoing {
 impl Outgoing {
     pub(super) fn new(data: Data, backlog: &Rc<Backlog>) -> Outgoing {
         backlog.frame_given();
+        backlog.lent_count.set(backlog.lent_count.get() + usize::from(data.is_lent()));
         Outgoing { data, backlog: Rc::clone(backlog) }
     }
 }
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
+        let lent_count = &self.backlog.lent_count;
+        lent_count.set(lent_count.get() - usize::from(self.data.is_lent()));
         self.backlog.frame_taken();
     }
 }
@@ -273,9 +293,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Outlet<S> {
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
         if written.is_ready() {
             self.blocked_since = None;
+            self.backlog.set_stalled(false);
             return written;
         }
         ready!(self.poll_patience(cx));
+        if self.backlog.lent_count.get() == 0 {
+            // What waits has its own memory already, and a copy would only take more.
+            self.backlog.set_stalled(true);
+            return Poll::Pending;
+        }
         Poll::Ready(Ok(self.set_aside(bufs)))
     }
 

@@ -22,7 +22,9 @@ use futures_util::stream::{FuturesOrdered, Stream};
 
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::verified::VerifiedReader;
-use crate::base::limits::{FRAME_SIZE_MAX, HEAP_READ_SIZE, READS_AFTER_PARK, READS_AHEAD_MAX};
+use crate::base::limits::{
+    FRAME_SIZE_MAX, HEAP_READ_SIZE, READS_AFTER_PARK, READS_AHEAD_MAX, SLOW_READ_SIZE,
+};
 use crate::disk::{Disk, File, Lease, Pool, Transfer, read_full};
 use crate::id::ObjectNumber;
 use crate::plan::{Chunk, Geometry};
@@ -176,6 +178,7 @@ impl FileReader {
         let free = if is_slow { None } else { self.disk.slab().try_take(Pool::Download) };
         let lease = match free {
             Some(lease) => lease,
+            None if is_idle && is_slow => Lease::heap(SLOW_READ_SIZE),
             None if is_idle => Lease::heap(HEAP_READ_SIZE),
             None => return false,
         };
@@ -217,6 +220,14 @@ impl Frame {
         match &mut self.0 {
             Storage::Memory(data) => data.truncate(size),
             Storage::Buffer(filled) => filled.end = filled.end.min(filled.start + size),
+        }
+    }
+
+    /// Whether a buffer of the slab waits for this frame.
+    pub fn is_lent(&self) -> bool {
+        match &self.0 {
+            Storage::Memory(_) => false,
+            Storage::Buffer(filled) => filled.lease.region().is_some(),
         }
     }
 }

@@ -204,8 +204,8 @@ fn a_parked_upload_takes_a_buffer_only_for_what_is_worth_one() {
                 tokio::task::yield_now().await;
             }
         }
-        // 329 writes of 100 bytes: about one buffer for each 16 KiB, and one at a chunk's end.
-        assert!((1..=10).contains(&buffers_taken), "{buffers_taken} buffers");
+        // 329 writes of 100 bytes: about one buffer for each 8 KiB, and some at a chunk's end.
+        assert!((1..=16).contains(&buffers_taken), "{buffers_taken} buffers");
         let sealed = receiving.seal().await.unwrap();
         let published = store.publish(vec![sealed]).await.unwrap();
         let stored = store.open(published[0].object).await.unwrap();

@@ -6,7 +6,8 @@
 //! lives (`hyper::proto::h1::io`: `ReadStrategy`, and `BytesMut::reserve`, which reuses its
 //! allocation and never shrinks it). So the bound is set here, by how much a read returns:
 //!
-//! - A connection reads at most [`SOCKET_READ_SIZE_SMALL`] (16 KiB) at a time. hyper's buffer then
+//! - A connection reads at most [`SOCKET_READ_SIZE_FIRST`] (8 KiB) at a time, and
+//!   [`SOCKET_READ_SIZE_SMALL`] (16 KiB) when more was there several times. hyper's buffer then
 //!   grows to 32 KiB. While a handler holds one frame hyper may fill a second buffer: 2 x 16 KiB
 //!   touched at once, and in small reads all of the 32 KiB in time.
 //! - A connection whose full reads outnumber the others by [`FULL_READS_BEFORE_LARGE`] sends
@@ -29,7 +30,8 @@ use tokio::net::TcpStream;
 use super::presence::{Attended, Presence, SharedStream};
 use super::send_queue::{self, SendQueue};
 use crate::base::limits::{
-    FULL_READS_BEFORE_LARGE, SOCKET_READ_SIZE_LARGE, SOCKET_READ_SIZE_SMALL,
+    FULL_READS_BEFORE_LARGE, FULL_READS_BEFORE_SMALL, SOCKET_READ_SIZE_FIRST,
+    SOCKET_READ_SIZE_LARGE, SOCKET_READ_SIZE_SMALL,
 };
 use crate::telemetry::WorkerMetrics;
 
@@ -58,6 +60,10 @@ struct LargeRead {
 /// How much a connection's next read may take.
 #[derive(Debug)]
 enum Pace {
+    First {
+        full_reads: usize,
+        budget: ReadBudget,
+    },
     /// `full_reads` is how many more reads were full than not.
     Small {
         full_reads: usize,
@@ -78,7 +84,7 @@ impl Socket {
         // Header and body go out as they are written: with Nagle's algorithm the second waits for
         // the peer's delayed acknowledgement, 40 ms.
         stream.set_nodelay(true)?;
-        let pace = Pace::Small { full_reads: 0, budget: budget.clone() };
+        let pace = Pace::First { full_reads: 0, budget: budget.clone() };
         Ok(Socket { stream: SharedStream::new(stream).take(0), pace, metrics })
     }
 
@@ -102,7 +108,8 @@ impl AsyncRead for Socket {
         let unread_bytes = self.stream.limit();
         self.metrics.received_bytes.add(wanted_size as u64 - unread_bytes);
         // A read of less, up to the end of a body, says nothing of how much there is.
-        self.pace.record(unread_bytes == 0 && wanted_size >= SOCKET_READ_SIZE_SMALL);
+        let is_full = unread_bytes == 0 && wanted_size >= self.pace.least_full_size();
+        self.pace.record(is_full);
         Poll::Ready(Ok(()))
     }
 }
@@ -154,14 +161,29 @@ impl SendQueue for Socket {
 impl Pace {
     fn limit_bytes(&self) -> usize {
         match self {
+            Pace::First { .. } => SOCKET_READ_SIZE_FIRST,
             Pace::Small { .. } => SOCKET_READ_SIZE_SMALL,
             Pace::Large { .. } => SOCKET_READ_SIZE_LARGE,
         }
     }
 
+    /// A read that was asked for less, because less was left of a body, says nothing.
+    fn least_full_size(&self) -> usize {
+        self.limit_bytes().min(SOCKET_READ_SIZE_SMALL)
+    }
+
     fn record(&mut self, read_was_full: bool) {
-        let Pace::Small { full_reads, budget } = self else { return };
+        let (Pace::First { full_reads, .. } | Pace::Small { full_reads, .. }) = self else {
+            return;
+        };
         *full_reads = if read_was_full { *full_reads + 1 } else { full_reads.saturating_sub(1) };
+        if let Pace::First { full_reads, budget } = self {
+            if *full_reads >= FULL_READS_BEFORE_SMALL {
+                *self = Pace::Small { full_reads: 0, budget: budget.clone() };
+            }
+            return;
+        }
+        let Pace::Small { full_reads, budget } = self else { return };
         if *full_reads >= FULL_READS_BEFORE_LARGE {
             match budget.take() {
                 Some(permit) => *self = Pace::Large { _permit: permit },
