@@ -3,32 +3,24 @@
 //! A hop: the host is vetted, one of its vetted addresses connected to, the request sent, the head
 //! of the answer read, all within one time. A redirect is another hop with all checks again.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, HeaderMap, IF_RANGE, LOCATION, RANGE, USER_AGENT,
-};
-use http::{HeaderValue, Request, StatusCode, response};
-use http_body_util::Empty;
+use http::header::{ACCEPT_ENCODING, CONNECTION, HeaderMap, IF_RANGE, LOCATION, RANGE};
+use http::{HeaderValue, StatusCode};
 use ipnet::IpNet;
+use reqwest::Response;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::client;
 use super::error::ImportError;
-use super::exchange::Exchange;
 use super::guard::Guard;
 use super::network::Network;
 use super::source::Source;
-use super::transport;
 use super::trust::Trust;
 use crate::base::limits::{IMPORT_ANSWER_TIMEOUT_S, IMPORT_REDIRECTS_MAX, IMPORTS_MAX};
 use crate::wire::{ResumeRequest, SourceUrl};
-
-const AGENT: HeaderValue =
-    HeaderValue::from_static(concat!("ringhold/", env!("CARGO_PKG_VERSION")));
 
 /// What the operator decides about imports.
 #[derive(Clone, Debug, Default)]
@@ -47,8 +39,7 @@ pub struct Importer {
 /// The answer of the last hop, its status not yet judged.
 pub(super) struct Answer {
     pub(super) url: SourceUrl,
-    pub(super) head: response::Parts,
-    pub(super) exchange: Exchange,
+    pub(super) response: Response,
 }
 
 impl Importer {
@@ -84,13 +75,12 @@ impl Importer {
         let mut url = url.clone();
         for _ in 0..=IMPORT_REDIRECTS_MAX {
             let time = Duration::from_secs(IMPORT_ANSWER_TIMEOUT_S);
-            let (head, exchange) =
-                timeout(time, self.hop(&url, resume)).await.map_err(|_| {
-                    let message = format!("the source gave no answer in {time:?}: try later");
-                    ImportError::too_slow(message)
-                })??;
-            let Some(target) = redirect_target(&head) else {
-                return Ok(Answer { url, head, exchange });
+            let response = timeout(time, self.hop(&url, resume)).await.map_err(|_| {
+                let message = format!("the source gave no answer in {time:?}: try later");
+                ImportError::too_slow(message)
+            })??;
+            let Some(target) = redirect_target(&response) else {
+                return Ok(Answer { url, response });
             };
             url = url.join(&target).map_err(|error| ImportError::bad_redirect(&error))?;
         }
@@ -101,48 +91,41 @@ impl Importer {
         &self,
         url: &SourceUrl,
         resume: Option<&ResumeRequest>,
-    ) -> Result<(response::Parts, Exchange), ImportError> {
-        let request = request(url, resume)?;
-        let addresses: Vec<SocketAddr> = self.guard.vet(url).await?;
-        let transport = transport::connect(url, &addresses, &self.trust).await?;
-        Exchange::begin(transport, request)
-            .await
-            .map_err(|error| ImportError::failed(format!("the source gave no answer: {error}")))
+    ) -> Result<Response, ImportError> {
+        let headers = headers(resume)?;
+        let addresses = self.guard.vet(url).await?;
+        // Without certificates there is nobody to be asked.
+        let tls = self.trust.config_for(url).await?;
+        client::ask(url, addresses, tls, headers).await
     }
 }
 
-fn request(
-    url: &SourceUrl,
-    resume: Option<&ResumeRequest>,
-) -> Result<Request<Empty<Bytes>>, ImportError> {
-    let unfit = |_| ImportError::failed("the URL does not fit into a request");
-    let value = |text: &str| HeaderValue::from_str(text).map_err(|error| unfit(error.into()));
+fn headers(resume: Option<&ResumeRequest>) -> Result<HeaderMap, ImportError> {
     let mut headers = HeaderMap::new();
-    headers.insert(HOST, value(url.authority())?);
-    headers.insert(USER_AGENT, AGENT);
-    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     // The file as it is: what is decoded here could be a thousand times what came.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     if let Some(resume) = resume {
+        let value = |text: &str| {
+            HeaderValue::from_str(text)
+                .map_err(|_| ImportError::failed("the source's validator fits into no request"))
+        };
         headers.insert(RANGE, value(&resume.range)?);
         headers.insert(IF_RANGE, value(&resume.if_range)?);
     }
-    let mut request = Request::get(url.target()).body(Empty::new()).map_err(unfit)?;
-    *request.headers_mut() = headers;
-    Ok(request)
+    Ok(headers)
 }
 
 /// Where an answer leads, if it does. A redirect that names no target is an answer like any other.
-fn redirect_target(head: &response::Parts) -> Option<String> {
+fn redirect_target(response: &Response) -> Option<String> {
     let redirects = matches!(
-        head.status,
+        response.status(),
         StatusCode::MOVED_PERMANENTLY
             | StatusCode::FOUND
             | StatusCode::SEE_OTHER
             | StatusCode::TEMPORARY_REDIRECT
             | StatusCode::PERMANENT_REDIRECT
     );
-    let location = head.headers.get(LOCATION).filter(|_| redirects)?;
+    let location = response.headers().get(LOCATION).filter(|_| redirects)?;
     Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
 }

@@ -1,15 +1,14 @@
 //! Fetching a file for somebody else: vetted addresses, one connection an answer, bounded in time,
 //! rate, size and number. Floor 3.
 
+mod client;
 mod error;
-mod exchange;
 mod guard;
 mod importer;
 mod network;
 mod source;
 #[cfg(test)]
 mod tests;
-mod transport;
 mod trust;
 
 pub use error::{ImportError, ImportErrorKind};

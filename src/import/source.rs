@@ -17,12 +17,13 @@ use http::header::{
     ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG,
     HeaderMap, HeaderName, LAST_MODIFIED, TRANSFER_ENCODING,
 };
-use http::{StatusCode, response};
+use http::{HeaderValue, StatusCode};
+use reqwest::Response;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::client::first_cause;
 use super::error::{ImportError, ImportErrorKind};
-use super::exchange::Exchange;
 use super::importer::{Answer, Importer};
 use crate::base::limits::{
     IMPORT_IDLE_TIMEOUT_S, IMPORT_RATE_MIN, IMPORT_RESUMES_MAX, IMPORT_TIMEOUT_S,
@@ -46,7 +47,7 @@ pub struct Source {
     pace: Pace,
     resumes: u32,
     /// `None` after the end.
-    exchange: Option<Exchange>,
+    response: Option<Response>,
 }
 
 impl Source {
@@ -71,28 +72,30 @@ impl Source {
         limit_bytes: u64,
         deadline: Instant,
     ) -> Result<Source, ImportError> {
-        let Answer { url: last_url, head, exchange } = answer;
-        if head.status != StatusCode::OK {
-            return Err(ImportError::status(head.status));
+        let Answer { url: last_url, response } = answer;
+        if response.status() != StatusCode::OK {
+            return Err(ImportError::status(response.status()));
         }
-        check_codings(&head.headers)?;
-        let representation = Representation::new(exchange.told_bytes(), &source_headers(&head));
+        let headers = response.headers();
+        check_codings(headers)?;
+        let representation =
+            Representation::new(response.content_length(), &source_headers(headers));
         if representation.size_bytes.is_some_and(|size| size > limit_bytes) {
             return Err(ImportError::too_large(limit_bytes));
         }
-        let disposition = head.headers.get(CONTENT_DISPOSITION).map(http::HeaderValue::as_bytes);
+        let disposition = headers.get(CONTENT_DISPOSITION).map(HeaderValue::as_bytes);
         Ok(Source {
             importer,
             _place: place,
             url,
             name: source_name(disposition, &last_url.last_segment()),
-            content_type: text(&head.headers, &CONTENT_TYPE).map(str::to_owned),
+            content_type: text(headers, &CONTENT_TYPE).map(str::to_owned),
             representation,
             limit_bytes,
             deadline,
             pace: Pace::of_at_least(IMPORT_RATE_MIN),
             resumes: 0,
-            exchange: Some(exchange),
+            response: Some(response),
         })
     }
 
@@ -119,20 +122,20 @@ impl Source {
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, ImportError> {
-        while let Some(exchange) = &mut self.exchange {
+        while let Some(response) = &mut self.response {
             let began = Instant::now();
             if began >= self.deadline {
                 return Err(out_of_time());
             }
             let idle = began + Duration::from_secs(IMPORT_IDLE_TIMEOUT_S);
-            let framed = timeout_at(idle.min(self.deadline), exchange.frame()).await;
+            let framed = timeout_at(idle.min(self.deadline), response.chunk()).await;
             match framed.map_err(|_| self.silent())? {
-                Some(Ok(frame)) => {
+                Ok(Some(frame)) => {
                     self.record(began.elapsed(), frame.len() as u64)?;
                     return Ok(Some(frame));
                 }
-                Some(Err(error)) => self.resume(error.to_string()).await?,
-                None => self.end().await?,
+                Ok(None) => self.end()?,
+                Err(error) => self.resume(first_cause(&error)).await?,
             }
         }
         Ok(None)
@@ -156,20 +159,19 @@ impl Source {
     }
 
     /// The body has ended: so must have the file.
-    async fn end(&mut self) -> Result<(), ImportError> {
-        let Some(exchange) = self.exchange.take() else { return Ok(()) };
-        let Some(size_bytes) = self.representation.size_bytes else { return Ok(()) };
-        if self.pace.received_bytes() < size_bytes {
-            return Err(self.lied("less"));
+    fn end(&mut self) -> Result<(), ImportError> {
+        self.response = None;
+        match self.representation.size_bytes {
+            Some(size_bytes) if self.pace.received_bytes() < size_bytes => Err(self.lied("less")),
+            _ => Ok(()),
         }
-        if exchange.end().await { Ok(()) } else { Err(self.lied("more")) }
     }
 
     /// The transfer broke: asks for the rest, a few times.
     async fn resume(&mut self, cause: String) -> Result<(), ImportError> {
         let received_bytes = self.pace.received_bytes();
         // Its connection is of no more use; the place is kept.
-        self.exchange = None;
+        self.response = None;
         let broken = |why: &str| {
             let at = format!("the transfer broke off after {received_bytes} bytes ({cause})");
             ImportError::failed(format!("{at}; {why}"))
@@ -184,8 +186,8 @@ impl Source {
                 return Err(out_of_time());
             }
             match self.rest(&request, received_bytes).await {
-                Ok(Some(exchange)) => {
-                    self.exchange = Some(exchange);
+                Ok(Some(response)) => {
+                    self.response = Some(response);
                     return Ok(());
                 }
                 Ok(None) => {}
@@ -201,30 +203,30 @@ impl Source {
         &mut self,
         request: &ResumeRequest,
         offset: u64,
-    ) -> Result<Option<Exchange>, Failure> {
-        let answer = match self.importer.ask(&self.url, Some(request)).await {
-            Ok(answer) => answer,
+    ) -> Result<Option<Response>, Failure> {
+        let response = match self.importer.ask(&self.url, Some(request)).await {
+            Ok(answer) => answer.response,
             Err(error) if may_pass(error.kind()) => return Ok(None),
             Err(error) => return Err(Failure::Import(error)),
         };
-        let Answer { head, exchange, .. } = answer;
-        match ResumeStatus::of(head.status.as_u16()) {
+        match ResumeStatus::of(response.status().as_u16()) {
             ResumeStatus::Partial => {}
             ResumeStatus::TryAgain => return Ok(None),
             ResumeStatus::Whole => {
                 return Err(Failure::Other("the source's file is another one by now".into()));
             }
             ResumeStatus::Refused => {
-                return Err(Failure::Other(format!("the source then answered {}", head.status)));
+                let status = response.status();
+                return Err(Failure::Other(format!("the source then answered {status}")));
             }
         }
-        check_codings(&head.headers).map_err(Failure::Import)?;
-        let headers = source_headers(&head);
-        let is_rest = self.representation.check_rest(offset, exchange.told_bytes(), &headers);
+        check_codings(response.headers()).map_err(Failure::Import)?;
+        let headers = source_headers(response.headers());
+        let is_rest = self.representation.check_rest(offset, response.content_length(), &headers);
         is_rest.map_err(|_| {
             Failure::Other("what the source sends then is not the rest of the same file".into())
         })?;
-        Ok(Some(exchange))
+        Ok(Some(response))
     }
 
     fn silent(&self) -> ImportError {
@@ -283,13 +285,13 @@ fn check_codings(headers: &HeaderMap) -> Result<(), ImportError> {
     Ok(())
 }
 
-fn source_headers(head: &response::Parts) -> SourceHeaders<'_> {
+fn source_headers(headers: &HeaderMap) -> SourceHeaders<'_> {
     SourceHeaders {
-        etag: text(&head.headers, &ETAG),
-        last_modified: text(&head.headers, &LAST_MODIFIED),
-        date: text(&head.headers, &DATE),
-        accept_ranges: text(&head.headers, &ACCEPT_RANGES),
-        content_range: text(&head.headers, &CONTENT_RANGE),
+        etag: text(headers, &ETAG),
+        last_modified: text(headers, &LAST_MODIFIED),
+        date: text(headers, &DATE),
+        accept_ranges: text(headers, &ACCEPT_RANGES),
+        content_range: text(headers, &CONTENT_RANGE),
     }
 }
 

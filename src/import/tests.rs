@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt as _, StreamExt as _};
-use http::Request;
-use http_body_util::Empty;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, sleep};
 
-use super::exchange::Exchange;
 use super::importer::Answer;
 use super::*;
 use crate::base::limits::{
-    BODY_RATE_GRACE_S, IMPORT_IDLE_TIMEOUT_S, IMPORT_RATE_MIN, IMPORT_TIMEOUT_S,
+    BODY_RATE_GRACE_S, IMPORT_BUFFER_SIZE, IMPORT_IDLE_TIMEOUT_S, IMPORT_RATE_MIN, IMPORT_TIMEOUT_S,
 };
 use crate::wire::SourceUrl;
 
@@ -130,34 +130,53 @@ async fn a_name_that_changes_between_two_hops_is_vetted_again() {
     assert_eq!(names.asked.load(Ordering::SeqCst), 2);
 }
 
-/// A source at the other end of a pipe, whose head has come; its file has no end.
-async fn pipe() -> (DuplexStream, Source) {
-    let (mut far, near) = duplex(64 << 10);
-    let request = Request::get("/").body(Empty::<Bytes>::new()).unwrap();
-    let answered = async {
-        assert!(far.read(&mut [0; 4096]).await.unwrap() > 0);
-        far.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
-    };
-    let (begun, ()) = tokio::join!(Exchange::begin(Box::new(near), request), answered);
-    let (head, exchange) = begun.unwrap();
+#[tokio::test]
+async fn a_name_of_many_addresses_is_asked_at_one_of_them() {
+    let port = serve("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()).await;
+    let names = Names::of([&["127.0.0.2", "::1", "127.0.0.1"]]);
+    let importer = importer(&names, &["127.0.0.0/8", "::1/128"]);
+    assert!(begin(&importer, &format!("http://example.org:{port}/")).await.is_ok());
+    assert_eq!(names.asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn no_more_is_read_at_once_than_the_memory_contract_counts() {
+    let size = 8 * IMPORT_BUFFER_SIZE;
+    let body = "x".repeat(size);
+    let port = serve(format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n{body}")).await;
+    let importer = importer(&Names::default(), &["127.0.0.0/8"]);
+    let source = begin(&importer, &format!("http://127.0.0.1:{port}/")).await.unwrap();
+    let frames: Vec<_> = source.into_frames().collect().await;
+    let sizes: Vec<_> = frames.iter().map(|frame| frame.as_ref().unwrap().len()).collect();
+    assert_eq!(sizes.iter().sum::<usize>(), size);
+    assert!(sizes.iter().all(|size| *size <= IMPORT_BUFFER_SIZE), "{sizes:?}");
+}
+
+/// A source whose head has come, and where to put the frames of its file, which has no end.
+fn fed() -> (mpsc::Sender<Bytes>, Source) {
+    let (feed, frames) = mpsc::channel(1);
+    let frames = stream::unfold(frames, |mut frames| async move {
+        let frame: Bytes = frames.recv().await?;
+        Some((Ok::<_, io::Error>(Frame::data(frame)), frames))
+    });
+    let body = reqwest::Body::wrap(StreamBody::new(frames));
     let importer = importer(&Names::default(), &[]);
-    let place = Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().unwrap();
+    let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     let url = SourceUrl::parse("http://example.org/").unwrap();
-    let answer = Answer { url: url.clone(), head, exchange };
+    let answer = Answer { url: url.clone(), response: http::Response::new(body).into() };
     let deadline = Instant::now() + Duration::from_secs(IMPORT_TIMEOUT_S);
-    let source = Source::of(importer, place, url, answer, u64::MAX, deadline).unwrap();
-    (far, source)
+    (feed, Source::of(importer, place, url, answer, u64::MAX, deadline).unwrap())
 }
 
 /// Reads to the error, while `chunk_size` bytes come every second; the seconds it took.
 async fn read_at(chunk_size: usize) -> (u64, ImportError) {
-    let (mut far, source) = pipe().await;
+    let (feed, source) = fed();
     let began = Instant::now();
     tokio::spawn(async move {
-        let chunk = format!("{chunk_size:x}\r\n{}\r\n", "x".repeat(chunk_size));
+        let chunk = Bytes::from(vec![b'x'; chunk_size]);
         loop {
             sleep(Duration::from_secs(1)).await;
-            if far.write_all(chunk.as_bytes()).await.is_err() {
+            if feed.send(chunk.clone()).await.is_err() {
                 return;
             }
         }
@@ -173,7 +192,7 @@ async fn read_at(chunk_size: usize) -> (u64, ImportError) {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_that_falls_silent_is_given_up() {
-    let (_far, source) = pipe().await;
+    let (_feed, source) = fed();
     let began = Instant::now();
     let error = Box::pin(source.into_frames()).next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ImportErrorKind::TooSlow);

@@ -5,28 +5,31 @@
 use std::sync::{Arc, OnceLock};
 
 use rustls::{ClientConfig, RootCertStore, crypto};
-use tokio_rustls::TlsConnector;
 
 use super::error::ImportError;
 use super::network::aside;
+use crate::wire::SourceUrl;
 
 /// The trusted roots; one per process.
 #[derive(Default)]
 pub(super) struct Trust {
-    config: OnceLock<Arc<ClientConfig>>,
+    config: OnceLock<ClientConfig>,
 }
 
 impl Trust {
-    /// What makes a connection TLS.
-    pub(super) async fn connector(&self) -> Result<TlsConnector, ImportError> {
+    /// What a source is asked with: over http nobody is believed, as nobody has to be.
+    pub(super) async fn config_for(&self, url: &SourceUrl) -> Result<ClientConfig, ImportError> {
+        if !url.is_tls() {
+            return believing(RootCertStore::empty());
+        }
         if let Some(config) = self.config.get() {
-            return Ok(TlsConnector::from(Arc::clone(config)));
+            return Ok(config.clone());
         }
         let unequipped = |why: std::io::Error| ImportError::unequipped(why.to_string());
         // Hundreds of files, perhaps, to read and parse. Imports at once are few, so these are.
-        let config = Arc::new(aside(load).await.map_err(unequipped)??);
+        let config = aside(load).await.map_err(unequipped)??;
         // Of two at once either is good.
-        Ok(TlsConnector::from(Arc::clone(self.config.get_or_init(|| config))))
+        Ok(self.config.get_or_init(|| config).clone())
     }
 }
 
@@ -40,6 +43,10 @@ fn load() -> Result<ClientConfig, ImportError> {
         return Err(ImportError::unequipped(detail));
     }
     tracing::debug!(added, ignored, errors = found.errors.len(), "read the CA certificates");
+    believing(roots)
+}
+
+fn believing(roots: RootCertStore) -> Result<ClientConfig, ImportError> {
     let mut config =
         ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()

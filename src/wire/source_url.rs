@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use percent_encoding::percent_decode_str;
-use url::{Host, Position, Url};
+use url::{Host, Url};
 
 use crate::base::limits::URL_SIZE_MAX;
 
@@ -87,14 +87,14 @@ impl SourceUrl {
         self.0.scheme() == "https"
     }
 
-    /// `Host` of the request.
+    /// The host, and the port unless it is the usual one.
     pub fn authority(&self) -> &str {
         self.0.authority()
     }
 
-    /// Path and query, as the request line has them.
-    pub fn target(&self) -> &str {
-        &self.0[Position::BeforePath..Position::AfterQuery]
+    /// For whoever asks.
+    pub fn as_url(&self) -> &Url {
+        &self.0
     }
 
     /// The last segment of the path, decoded: what the file may be called.
@@ -200,9 +200,9 @@ mod tests {
         assert_eq!(url.host(), SourceHost::Name("example.org".into()));
         assert_eq!((url.port(), url.is_tls()), (8080, false));
         assert_eq!(url.authority(), "example.org:8080");
-        assert_eq!(url.target(), "/a%20b/c?d=e&f");
+        assert_eq!(url.as_url().as_str(), "http://example.org:8080/a%20b/c?d=e&f#g");
         let url = parse("https://example.org");
-        assert_eq!((url.port(), url.is_tls(), url.target()), (443, true, "/"));
+        assert_eq!((url.port(), url.is_tls(), url.as_url().path()), (443, true, "/"));
         assert_eq!(url.authority(), "example.org");
         assert_eq!(parse("http://[::1]:80/").authority(), "[::1]");
     }
@@ -235,9 +235,18 @@ mod tests {
         #[test]
         fn no_text_makes_a_request_of_more_than_one_line(text in "(http://h/)?.{0,60}") {
             if let Ok(url) = SourceUrl::parse(&text) {
-                let bytes = url.target().bytes().chain(url.authority().bytes());
-                prop_assert!(bytes.clone().all(|byte| byte.is_ascii_graphic()), "{:?}", url);
-                let _ = (url.host(), url.last_segment());
+                prop_assert!(url.as_url().as_str().bytes().all(|byte| byte.is_ascii_graphic()));
+                let _ = (url.authority(), url.last_segment());
+            }
+        }
+
+        /// What is looked up as a name here must not be taken for an address by whoever connects.
+        #[test]
+        fn no_name_is_an_address(host in "[0-9a-fx.:%\\[\\]]{1,20}") {
+            if let Ok(url) = SourceUrl::parse(&format!("http://{host}/"))
+                && let SourceHost::Name(name) = url.host()
+            {
+                prop_assert!(name.parse::<IpAddr>().is_err(), "{name}");
             }
         }
     }

@@ -286,8 +286,8 @@ fn a_file_that_cannot_fit_is_507_before_it_is_fetched() {
     nothing_is_kept(daemon);
 }
 
-/// A source that sends half of a file and the rest when it is told to. Also tells when the daemon
-/// has closed the connection.
+/// A source that sends half of a file and the rest when it is told to; asked for `/leave` the half
+/// only, for `/silent` nothing. Then it tells when the daemon has closed the connection.
 fn halting_source(body: &[u8]) -> (Source, Arc<Barrier>, mpsc::Receiver<()>) {
     let go_on = Arc::new(Barrier::new(2));
     let (gone, is_gone) = mpsc::sync_channel(IMPORTS_MAX + 1);
@@ -295,6 +295,11 @@ fn halting_source(body: &[u8]) -> (Source, Arc<Barrier>, mpsc::Receiver<()>) {
     let source = Source::start({
         let go_on = Arc::clone(&go_on);
         move |asked, stream| {
+            if asked.target == "/silent" {
+                let _end = stream.read(&mut [0]);
+                let _sent = gone.send(());
+                return Ok(());
+            }
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
             stream.write_all(head.as_bytes())?;
             let (first, rest) = body.split_at(body.len() / 2);
@@ -316,15 +321,17 @@ fn halting_source(body: &[u8]) -> (Source, Arc<Barrier>, mpsc::Receiver<()>) {
 fn an_import_ends_when_its_client_leaves() {
     for engine in engines() {
         let daemon = setup().engine(engine).start();
-        let (source, _, is_gone) = halting_source(&payload(3, 3_000_000));
-        let mut client = daemon.connect();
-        ask(&mut client, &source.url("/leave"));
-        while source.asked().is_empty() {
-            std::thread::sleep(MOMENT / 10);
+        for target in ["/leave", "/silent"] {
+            let (source, _, is_gone) = halting_source(&payload(3, 3_000_000));
+            let mut client = daemon.connect();
+            ask(&mut client, &source.url(target));
+            while source.asked().is_empty() {
+                std::thread::sleep(MOMENT / 10);
+            }
+            assert!(is_gone.recv_timeout(MOMENT).is_err(), "it runs while its client waits");
+            drop(client);
+            is_gone.recv_timeout(SOON).expect("the source's connection is closed");
         }
-        assert!(is_gone.recv_timeout(MOMENT).is_err(), "it runs while its client waits");
-        drop(client);
-        is_gone.recv_timeout(SOON).expect("the source's connection is closed");
         assert_eq!(daemon.get("/healthz").status, 200);
         nothing_is_kept(daemon);
     }
