@@ -13,7 +13,7 @@ pub const PROCESS_MEMORY: usize = 32 << 20;
 
 // ---- plan -----------------------------------------------------------------------------------
 
-/// Default chunk, bytes: one write SQE of an upload. 1 MiB at depth 8 reaches the limit of an NVMe
+/// Default chunk, bytes: one write SQE of an upload. 1 MiB at depth 8 reaches the limit of a fast
 /// drive; smaller chunks cost CPU, larger ones cost memory per upload.
 pub const CHUNK_SIZE_DEFAULT: usize = 1 << 20;
 /// Smallest chunk accepted, bytes: one block.
@@ -114,10 +114,9 @@ pub const READS_AHEAD_MAX: usize = 4;
 /// Largest frame of a download, bytes. Most connections have one at a time, so that what a peer does
 /// not take fits into the connection's share of the memory contract when it is set aside.
 pub const FRAME_SIZE_MAX: usize = 32 << 10;
-/// Buffer of a download that got none from the slab, bytes.
-pub const HEAP_READ_SIZE: usize = 32 << 10;
-/// Buffer of a download whose peer was slow, bytes.
-pub const SLOW_READ_SIZE: usize = 16 << 10;
+/// Buffer of a download that got none from the slab or whose peer was slow, bytes: what a slow
+/// peer does not take lies in it, in the connection's share of the memory contract.
+pub const HEAP_READ_SIZE: usize = 16 << 10;
 /// Small reads of a download whose peer was slow before it asks the slab again: a quarter of a
 /// mebibyte taken without a pause, more than what the kernel buffers for a peer that takes nothing.
 pub const READS_AFTER_PARK: usize = 16;

@@ -22,9 +22,7 @@ use futures_util::stream::{FuturesOrdered, Stream};
 
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::verified::VerifiedReader;
-use crate::base::limits::{
-    FRAME_SIZE_MAX, HEAP_READ_SIZE, READS_AFTER_PARK, READS_AHEAD_MAX, SLOW_READ_SIZE,
-};
+use crate::base::limits::{FRAME_SIZE_MAX, HEAP_READ_SIZE, READS_AFTER_PARK, READS_AHEAD_MAX};
 use crate::disk::{Disk, File, Lease, Pool, Transfer, read_full};
 use crate::id::ObjectNumber;
 use crate::plan::{Chunk, Geometry};
@@ -178,7 +176,6 @@ impl FileReader {
         let free = if is_slow { None } else { self.disk.slab().try_take(Pool::Download) };
         let lease = match free {
             Some(lease) => lease,
-            None if is_idle && is_slow => Lease::heap(SLOW_READ_SIZE),
             None if is_idle => Lease::heap(HEAP_READ_SIZE),
             None => return false,
         };

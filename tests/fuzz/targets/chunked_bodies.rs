@@ -26,7 +26,7 @@ fn feed(cuts: &[u16], bytes: &[u8]) -> Result<(usize, bool), ChunkFault> {
     ends.sort_unstable();
     ends.push(bytes.len());
     let mut fed = 0;
-    for end in ends.into_iter().filter(|end| *end >= fed) {
+    for end in ends {
         fed += chunks.feed(&bytes[fed..end])?;
         if chunks.has_ended() {
             break;

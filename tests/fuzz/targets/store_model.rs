@@ -15,6 +15,7 @@ use ringhold::disk::{Disk, Loss, MemoryDisk, Slab, SlabOptions};
 use ringhold::id::ObjectNumber;
 use ringhold::store::{
     Durability, HotCache, Layout, NewObject, Sealed, Store, StoreErrorKind, StoreOptions,
+    VolumeState,
 };
 
 const ROOT: &str = "/root";
@@ -77,9 +78,14 @@ fuzz_target!(|steps: Vec<Step>| {
 
 async fn open(disk: &Rc<MemoryDisk>) -> Store {
     Layout::new(Path::new(ROOT)).prepare(&**disk).await.unwrap();
-    let options = StoreOptions { root: ROOT.into(), durability: Durability::Full, min_free: 0 };
-    let cache = Arc::new(HotCache::new(1 << 20));
-    Store::new(Rc::clone(disk) as Rc<dyn Disk>, cache, &options)
+    let options = StoreOptions {
+        root: ROOT.into(),
+        durability: Durability::Full,
+        min_free: 0,
+        verify_reads: true,
+    };
+    let (cache, volume) = (Arc::new(HotCache::new(1 << 20)), Arc::new(VolumeState::default()));
+    Store::new(Rc::clone(disk) as Rc<dyn Disk>, cache, volume, &options)
 }
 
 async fn act(store: &Store, model: &mut Model, step: &Step) {
