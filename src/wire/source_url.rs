@@ -235,7 +235,13 @@ mod tests {
         #[test]
         fn no_text_makes_a_request_of_more_than_one_line(text in "(http://h/)?.{0,60}") {
             if let Ok(url) = SourceUrl::parse(&text) {
-                prop_assert!(url.as_url().as_str().bytes().all(|byte| byte.is_ascii_graphic()));
+                let sent = url.as_url().as_str();
+                prop_assert!(sent.bytes().all(|byte| byte.is_ascii_graphic()), "{sent}");
+                // Whoever connects reads it again, and must mean the same host.
+                if let Ok(read) = sent.parse::<http::Uri>() {
+                    prop_assert_eq!(read.host(), url.as_url().host_str());
+                    prop_assert_eq!(read.port_u16(), url.as_url().port());
+                }
                 let _ = (url.authority(), url.last_segment());
             }
         }
