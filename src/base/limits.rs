@@ -225,8 +225,8 @@ pub const LARGE_READS_PER_WORKER_MAX: usize = 4;
 // ---- import ---------------------------------------------------------------------------------
 
 /// Imports at once, all workers together; each costs twice [`IMPORT_BUFFER_SIZE`] and 128 KiB for
-/// TLS, with what the allocator rounds up 1 MiB: 8 MiB of the memory contract's 32.
-pub const IMPORTS_MAX: usize = 8;
+/// TLS, with what the allocator rounds up 1 MiB: 4 MiB of the memory contract's 32.
+pub const IMPORTS_MAX: usize = 4;
 /// Most that is read of a source in one call, bytes, and the longest head of an answer; as much
 /// again may be on its way to the store. hyper's own choice (8 KiB and 100 pages of 4), which
 /// reqwest does not let us change; a test of `import/` notices when it grows.
@@ -258,7 +258,7 @@ pub const IMPORT_RESUME_PAUSE_MS: u64 = 500;
 pub const VALIDATOR_AGE_MIN_S: u64 = 60;
 /// Name lookups at once, all workers together. One that its import gave up on keeps its thread
 /// until the system's resolver does, 30 s by default.
-pub const LOOKUPS_MAX: usize = 2 * IMPORTS_MAX;
+pub const LOOKUPS_MAX: usize = 4 * IMPORTS_MAX;
 /// Stack of such a thread, bytes: the C library's resolver, and what it is configured to load, keep
 /// packets and lines on it.
 pub const LOOKUP_THREAD_STACK_SIZE: usize = 512 << 10;

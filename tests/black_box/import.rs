@@ -11,7 +11,7 @@ use crate::harness::{
 };
 
 /// Imports at once (`IMPORTS_MAX`).
-const IMPORTS_MAX: usize = 8;
+const IMPORTS_MAX: usize = 4;
 /// Until a signal, or the end of a connection, has surely been seen.
 const MOMENT: Duration = Duration::from_millis(300);
 /// Less than it takes until a silent source is given up (`IMPORT_IDLE_TIMEOUT_S`).

@@ -16,7 +16,7 @@ const CONNECTION_KIB: u64 = 64;
 const BASE_KIB: u64 = 32 << 10;
 const PIECE_SIZE: usize = 256 << 10;
 /// Imports at once (`IMPORTS_MAX`), and pieces of each.
-const IMPORTS: u64 = 8;
+const IMPORTS: u64 = 4;
 const IMPORT_PIECES: usize = 16;
 const UPLOAD_SIZE_HEAVY: u64 = 1 << 30;
 const UPLOAD_SIZE_LIGHT: u64 = 16 << 20;
