@@ -18,7 +18,8 @@ pub fn health(arguments: &HealthArguments) -> Result<(), Failure> {
     })?;
     match verdict(&answer) {
         Ok(body) => {
-            println!("{body}");
+            // Whoever closed stdout wants the exit code alone.
+            let _ = writeln!(io::stdout(), "{body}");
             Ok(())
         }
         Err(what) => Err(Failure::failed(format!("the daemon on {address} is not ready: {what}"))),
