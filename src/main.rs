@@ -1,6 +1,6 @@
 //! The `ringhold` binary: parse, dispatch, exit code (0 done, 1 failed, 2 asked wrongly). Floor 7.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let _log = match cli::prepare(&environment) {
         Ok(log) => log,
         Err(failure) => {
-            eprintln!("ringhold: {failure}");
+            say(&failure);
             return ExitCode::from(failure.exit_code());
         }
     };
@@ -39,8 +39,13 @@ fn dispatch(command: Command, environment: &Environment) -> Result<ExitCode, Fai
 /// To a person as it is, to a program as a line of the log.
 fn tell(failure: &Failure) {
     if stderr().is_terminal() {
-        eprintln!("ringhold: {failure}");
+        say(failure);
     } else {
         tracing::error!("{failure}");
     }
+}
+
+/// A reader who has gone changes nothing: the exit code says it too.
+fn say(failure: &Failure) {
+    let _ = writeln!(stderr(), "ringhold: {failure}");
 }
