@@ -33,6 +33,7 @@ fn dispatch(command: Command, environment: &Environment) -> Result<ExitCode, Fai
         Command::Verify(arguments) => cli::verify(arguments),
         Command::Doctor(arguments) => cli::doctor(arguments, environment),
         Command::Health(arguments) => cli::health(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Generate(what) => cli::generate(&what).map(|()| ExitCode::SUCCESS),
     }
 }
 

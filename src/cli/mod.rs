@@ -4,6 +4,7 @@ mod doctor;
 mod failure;
 mod figures;
 mod findings;
+mod generate;
 mod greeting;
 mod health;
 mod house;
@@ -15,6 +16,7 @@ mod verify;
 
 pub use doctor::doctor;
 pub use failure::Failure;
+pub use generate::generate;
 pub use health::health;
 pub use process::prepare;
 pub use serve::serve;

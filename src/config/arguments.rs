@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use ipnet::IpNet;
 
 use crate::base::units::{ByteSize, parse_duration};
@@ -32,6 +33,9 @@ pub enum Command {
     Doctor(DoctorArguments),
     /// Ask a running daemon whether it is ready: exit code 0 if it is, 1 if not
     Health(HealthArguments),
+    /// Make what a package installs beside the binary
+    #[command(hide = true, subcommand, arg_required_else_help = true)]
+    Generate(Generated),
 }
 
 /// The flags of `serve`.
@@ -114,6 +118,21 @@ pub struct DoctorArguments {
     /// Tell each check as a line of JSON
     #[arg(long, env = "RINGHOLD_JSON", value_parser = BoolishValueParser::new())]
     pub json: bool,
+}
+
+/// What `generate` makes, from the same definitions as the command line itself.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Generated {
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Write the manual pages, one per command
+    Man {
+        /// Directory for them; made if it is missing
+        dir: PathBuf,
+    },
 }
 
 const DOCTOR_HELP: &str = "\

@@ -9,7 +9,8 @@ mod service_manager;
 mod verify;
 
 pub use arguments::{
-    Arguments, Command, DoctorArguments, HealthArguments, ServeArguments, VerifyArguments,
+    Arguments, Command, DoctorArguments, Generated, HealthArguments, ServeArguments,
+    VerifyArguments,
 };
 pub use environment::Environment;
 pub use error::ConfigError;

@@ -15,6 +15,7 @@ mod errors;
 mod examples;
 mod failing_disk;
 mod full_disk;
+mod generate;
 mod harness;
 mod health;
 mod ids;
