@@ -118,6 +118,14 @@ pub trait Disk {
     /// Reads into `lease[span]` from `offset`.
     fn read(&self, file: &File, lease: Lease, span: Range<usize>, offset: u64) -> Op<Transfer>;
 
+    /// Fills `buffer` from `offset` with bytes that are in memory already, at once; `false` where
+    /// they are not all there, where nobody can tell, or after a failure of any kind. `buffer` is
+    /// then undefined and [`Disk::read`] says more. Not bounded by the queue depth: nothing is in
+    /// flight.
+    fn read_resident(&self, _file: &File, _buffer: &mut [u8], _offset: u64) -> bool {
+        false
+    }
+
     /// Preallocates blocks for `offset..offset + len` and extends the file over them.
     /// `Unsupported` where the filesystem cannot; writing goes on without.
     fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>>;

@@ -5,10 +5,12 @@
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::io::{ReadWriteFlags, preadv2};
 
 use super::{FreeSpace, Stat};
 use crate::base::limits::RESOLVE_TRIES_MAX;
@@ -121,6 +123,14 @@ pub(super) fn set_flag(file: &fs::File, flag: i32, on: bool) -> io::Result<()> {
 /// Reads at an offset; may be short, 0 is the end.
 pub(super) fn read_at(file: &fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     retry(|| file.read_at(buffer, offset))
+}
+
+/// Fills `buffer` from the page cache (`RWF_NOWAIT`); whether all of it was there. A filesystem that
+/// cannot tell (`EOPNOTSUPP`) has nothing there.
+pub(super) fn read_resident(file: &fs::File, buffer: &mut [u8], offset: u64) -> bool {
+    let size = buffer.len();
+    let read = preadv2(file, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT);
+    read.is_ok_and(|count| count == size)
 }
 
 /// Writes at an offset; may be short, but nothing written of something is an error.

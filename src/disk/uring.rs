@@ -352,6 +352,11 @@ impl Disk for UringDisk {
         })
     }
 
+    fn read_resident(&self, file: &File, buffer: &mut [u8], offset: u64) -> bool {
+        !self.0.transfers.is_closed()
+            && file.os().is_some_and(|file| syscall::read_resident(file, buffer, offset))
+    }
+
     fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>> {
         const NAME: &str = "allocate";
         let fd = match descriptor(NAME, file) {

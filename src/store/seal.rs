@@ -91,6 +91,11 @@ impl Seal {
         }
     }
 
+    /// Bytes of its texts.
+    pub(super) fn text_size(&self) -> usize {
+        self.content_type.len() + self.name.len()
+    }
+
     /// Hash blocks of the data; an object without data has one, which is empty.
     pub fn block_count(&self) -> u64 {
         self.size_bytes.div_ceil(self.block_size_bytes).max(1)

@@ -3,12 +3,12 @@
 use std::ops::{Deref, Range};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 
 use super::block_check::BlockCheck;
-use super::cache::{Hot, Ticket};
+use super::cache::{Hot, Opened, Ticket};
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::reader::Reader;
 use super::seal::{Seal, TAIL_SIZE, Tail};
@@ -46,39 +46,67 @@ impl Stored {
         Stored { seal: hot.seal, data: Data::Memory(hot.data) }
     }
 
-    /// Opens the object's file and reads its seal; a small object comes with all its data in the
-    /// same read, and into the cache.
+    /// Opens the object's file and reads its seal, and keeps it open for the next one; a small
+    /// object comes with all its data in the same read.
     pub(super) async fn open(
         store: &Store,
         object: ObjectNumber,
         ticket: &Ticket,
+        hot_ticket: &Ticket,
     ) -> StoreResult<Stored> {
-        Stored::read_seal(store, object, ticket).await.map_err(|error| error.of(object))
+        let opening = async {
+            let disk = store.disk();
+            let file = disk.open(&store.layout().object(object)).await?;
+            let size = disk.stat(&file).await?.size;
+            let (seal, end) = read_sealed_end(&*disk, &file, size, OPEN_READ_SIZE).await?;
+            let opened = Opened { seal: Arc::new(seal), file, since: Instant::now() };
+            store.caches().opened.offer(object, ticket, opened.clone());
+            // The data lies before its seal: a file that was read whole has it all.
+            let Some(data_size) = opened.size_if_small().filter(|_| end.len() as u64 == size)
+            else {
+                return Ok(Stored::over_file(store, object, opened));
+            };
+            let data = Bytes::copy_from_slice(&end[..data_size]);
+            Stored::in_memory(store, object, opened.seal, data, hot_ticket)
+        };
+        opening.await.map_err(|error: StoreError| error.of(object))
     }
 
-    async fn read_seal(
+    /// An object that is open already; one read brings the data of a small one.
+    pub(super) async fn of_opened(
         store: &Store,
         object: ObjectNumber,
+        opened: Opened,
+        hot_ticket: &Ticket,
+    ) -> StoreResult<Stored> {
+        let Some(data_size) = opened.size_if_small() else {
+            return Ok(Stored::over_file(store, object, opened));
+        };
+        let data = read_whole(&*store.disk(), &opened.file, data_size).await;
+        data.and_then(|data| Stored::in_memory(store, object, opened.seal, data, hot_ticket))
+            .map_err(|error| error.of(object))
+    }
+
+    /// Over the data of a small object, which goes into the cache.
+    fn in_memory(
+        store: &Store,
+        object: ObjectNumber,
+        seal: Arc<Seal>,
+        data: Bytes,
         ticket: &Ticket,
     ) -> StoreResult<Stored> {
-        let disk = store.disk();
-        let file = disk.open(&store.layout().object(object)).await?;
-        let size = disk.stat(&file).await?.size;
-        let (seal, end) = read_sealed_end(&*disk, &file, size, OPEN_READ_SIZE).await?;
-        let seal = Arc::new(seal);
-        let whole = end.len() as u64 == size;
-        if whole && seal.size_bytes <= CACHE_OBJECT_SIZE_MAX as u64 {
-            let data_size = usize::try_from(seal.size_bytes).unwrap_or(usize::MAX);
-            let data = Bytes::copy_from_slice(&end[..data_size]);
-            if store.verifies_reads() {
-                check_whole(&seal, &data)?;
-            }
-            let hot = Hot { seal: Arc::clone(&seal), data: data.clone() };
-            store.cache().offer(object, ticket, hot);
-            return Ok(Stored { seal, data: Data::Memory(data) });
+        if store.verifies_reads() {
+            check_whole(&seal, &data)?;
         }
-        let is_verified = store.verifies_reads();
-        Ok(Stored { seal, data: Data::File { disk, file, object, is_verified } })
+        let hot = Hot { seal: Arc::clone(&seal), data: data.clone() };
+        store.caches().hot.offer(object, ticket, hot);
+        Ok(Stored { seal, data: Data::Memory(data) })
+    }
+
+    fn over_file(store: &Store, object: ObjectNumber, opened: Opened) -> Stored {
+        let Opened { seal, file, .. } = opened;
+        let (disk, is_verified) = (store.disk(), store.verifies_reads());
+        Stored { seal, data: Data::File { disk, file, object, is_verified } }
     }
 
     /// What the object says of itself.
@@ -116,6 +144,14 @@ impl Stored {
     }
 }
 
+impl Opened {
+    /// The size of an object that is kept in memory whole.
+    fn size_if_small(&self) -> Option<usize> {
+        let size = usize::try_from(self.seal.size_bytes).ok()?;
+        (size <= CACHE_OBJECT_SIZE_MAX).then_some(size)
+    }
+}
+
 impl PublicFile {
     pub(super) fn new(disk: Rc<dyn Disk>, file: File, stat: Stat) -> PublicFile {
         PublicFile { disk, file, stat }
@@ -139,6 +175,18 @@ impl PublicFile {
         assert!(range.end <= self.stat.size, "a range lies inside the file");
         Reader::from_file(Rc::clone(&self.disk), self.file.clone(), None, range)
     }
+}
+
+/// The first `size` bytes of a file, in memory of their own.
+async fn read_whole(disk: &dyn Disk, file: &File, size: usize) -> StoreResult<Bytes> {
+    let mut data = vec![0; size];
+    if disk.read_resident(file, &mut data, 0) {
+        return Ok(Bytes::from(data));
+    }
+    drop(data);
+    // A file of that size and no more: what is behind the data was checked when it was opened.
+    let read = read_end(disk, file, size as u64, size).await?;
+    Ok(Bytes::copy_from_slice(&read))
 }
 
 /// Checks an object that was read whole, before it goes into the cache: from there it is handed
@@ -201,8 +249,12 @@ async fn read_end(
 ) -> StoreResult<End> {
     let size = usize::try_from(file_size).unwrap_or(usize::MAX).min(size_max);
     let free = disk.slab().try_take(Pool::Download).filter(|lease| lease.len() >= size);
-    let lease = free.unwrap_or_else(|| Lease::heap(size));
-    let read = read_full(disk, file, lease, 0..size, file_size - size as u64).await;
+    let mut lease = free.unwrap_or_else(|| Lease::heap(size));
+    let offset = file_size - size as u64;
+    if disk.read_resident(file, &mut lease[..size], offset) {
+        return Ok(End { lease, size });
+    }
+    let read = read_full(disk, file, lease, 0..size, offset).await;
     if read.result? < size {
         return Err(cut(file_size));
     }

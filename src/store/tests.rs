@@ -48,7 +48,7 @@ fn store_over(disk: Rc<dyn Disk>) -> Store {
 
 fn store_with(disk: Rc<dyn Disk>, verify_reads: bool) -> Store {
     let options = StoreOptions { verify_reads, ..options(0) };
-    Store::new(disk, Arc::new(HotCache::new(1 << 20)), volume(), &options)
+    Store::new(disk, Arc::new(Caches::new(CacheSizes::of_process(None))), volume(), &options)
 }
 
 fn options(min_free: u64) -> StoreOptions {
@@ -329,7 +329,12 @@ fn an_upload_without_room_is_refused_before_its_first_byte() {
     run(async {
         let disk = Rc::new(MemoryDisk::new(slab(), 4).with_capacity(1 << 20));
         Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
-        let store = Store::new(disk, Arc::new(HotCache::new(0)), volume(), &options(512 << 10));
+        let store = Store::new(
+            disk,
+            Arc::new(Caches::new(CacheSizes::none())),
+            volume(),
+            &options(512 << 10),
+        );
         let refused = store.create(new_object(Some(600 << 10))).await.err().unwrap();
         assert_eq!(refused.kind(), StoreErrorKind::Full);
         assert!(store.create(new_object(Some(100 << 10))).await.is_ok());
