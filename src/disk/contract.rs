@@ -118,6 +118,12 @@ pub trait Disk {
     /// Reads into `lease[span]` from `offset`.
     fn read(&self, file: &File, lease: Lease, span: Range<usize>, offset: u64) -> Op<Transfer>;
 
+    /// Opens a file for reading, at once, and says its size in bytes; `None` where its name is not
+    /// in memory, where nobody can tell, or after a failure of any kind: [`Disk::open`] says more.
+    fn open_resident(&self, _path: &Path) -> Option<(File, u64)> {
+        None
+    }
+
     /// Fills `buffer` from `offset` with bytes that are in memory already, at once; `false` where
     /// they are not all there, where nobody can tell, or after a failure of any kind. `buffer` is
     /// then undefined and [`Disk::read`] says more. Not bounded by the queue depth: nothing is in

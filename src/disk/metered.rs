@@ -185,6 +185,14 @@ impl Disk for MeteredDisk {
         self.transfer(&READ, |metrics| &metrics.read_duration, read)
     }
 
+    fn open_resident(&self, path: &Path) -> Option<(File, u64)> {
+        let opened = self.inner.open_resident(path);
+        if opened.is_some() {
+            OPEN.count(&self.metrics, None);
+        }
+        opened
+    }
+
     fn read_resident(&self, file: &File, buffer: &mut [u8], offset: u64) -> bool {
         let began = Instant::now();
         let is_read = self.inner.read_resident(file, buffer, offset);

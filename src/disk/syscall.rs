@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::{ReadWriteFlags, preadv2};
 
 use super::{FreeSpace, Stat};
@@ -123,6 +124,15 @@ pub(super) fn set_flag(file: &fs::File, flag: i32, on: bool) -> io::Result<()> {
 /// Reads at an offset; may be short, 0 is the end.
 pub(super) fn read_at(file: &fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     retry(|| file.read_at(buffer, offset))
+}
+
+/// Opens for reading what needs no look at the disk to be found (`RESOLVE_CACHED`), and its size.
+/// A kernel before 5.12 finds nothing in this way.
+pub(super) fn open_resident(path: &Path) -> Option<(OwnedFd, u64)> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let fd = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
+    let size = fstat(&fd).ok()?.st_size;
+    Some((fd, u64::try_from(size).ok()?))
 }
 
 /// Fills `buffer` from the page cache (`RWF_NOWAIT`); whether all of it was there. A filesystem that

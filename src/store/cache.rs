@@ -251,11 +251,13 @@ impl<V: Kept> Shard<V> {
             if self.hand >= self.entries.len() {
                 self.hand = 0;
             }
-            if !mem::take(&mut self.entries[self.hand].was_read) {
-                evicted.push(self.remove(self.hand));
+            let place = self.hand;
+            self.hand += 1;
+            if !mem::take(&mut self.entries[place].was_read) {
+                // The youngest takes its place, which the hand has passed.
+                evicted.push(self.remove(place));
                 continue;
             }
-            self.hand += 1;
             looks_left -= 1;
             if looks_left == 0 {
                 return (evicted, false);

@@ -101,6 +101,19 @@ impl Store {
         self.0.publisher.publish(sealed).await
     }
 
+    /// Opens an object without a wait: one that is remembered, or whose name and seal are in the
+    /// kernel's memory. `None` says nothing of it: [`Store::open`] does.
+    pub fn open_at_hand(&self, object: ObjectNumber) -> Option<Stored> {
+        let hot_ticket = match self.0.caches.hot.get(object) {
+            Ok(hot) => return Some(Stored::from_hot(hot)),
+            Err(ticket) => ticket,
+        };
+        match self.0.caches.opened.get_fresh(object) {
+            Ok(opened) => Stored::of_opened_at_hand(self, object, opened, &hot_ticket),
+            Err(ticket) => Stored::at_hand(self, object, &ticket, &hot_ticket),
+        }
+    }
+
     /// Opens an object.
     ///
     /// # Errors
