@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::error::StoreError;
 use super::seal::Seal;
 use crate::base::limits::{
     CACHE_ENTRY_OVERHEAD, CACHE_LOOKS_MAX, CACHE_NEWCOMERS_PER_ENTRY, CACHE_SHARDS, CACHE_SIZE,
@@ -64,6 +65,13 @@ pub struct CacheSizes {
 pub struct Caches {
     pub(super) hot: Cache<Hot>,
     pub(super) opened: Cache<Opened>,
+}
+
+/// An object whose data is read from a file that may be remembered.
+#[derive(Clone)]
+pub(super) struct Origin {
+    pub(super) object: ObjectNumber,
+    pub(super) caches: Arc<Caches>,
 }
 
 /// What a cache keeps. Cloning it is cheap.
@@ -135,6 +143,15 @@ impl Caches {
     pub(super) fn forget(&self, object: ObjectNumber) {
         self.hot.forget(object);
         self.opened.forget(object);
+    }
+}
+
+impl Origin {
+    /// The error of a read, told of its object. The next request opens the file anew, and learns
+    /// what is wrong before it is answered.
+    pub(super) fn failed(&self, error: StoreError) -> StoreError {
+        self.caches.forget(self.object);
+        error.of(self.object)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use bytes::Bytes;
 
 use super::block_check::BlockCheck;
-use super::cache::{Hot, Opened, Ticket};
+use super::cache::{Hot, Opened, Origin, Ticket};
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::reader::Reader;
 use super::seal::{Seal, TAIL_SIZE, Tail};
@@ -31,7 +31,7 @@ pub(super) enum Data {
     /// All of it, of a small object.
     Memory(Bytes),
     /// From offset 0 on.
-    File { disk: Rc<dyn Disk>, file: File, object: ObjectNumber, is_verified: bool },
+    File { disk: Rc<dyn Disk>, file: File, origin: Origin, is_verified: bool },
 }
 
 /// A file below the public directory, open for reading.
@@ -149,8 +149,9 @@ impl Stored {
 
     fn over_file(store: &Store, object: ObjectNumber, opened: Opened) -> Stored {
         let Opened { seal, file, .. } = opened;
+        let origin = Origin { object, caches: Arc::clone(store.caches()) };
         let (disk, is_verified) = (store.disk(), store.verifies_reads());
-        Stored { seal, data: Data::File { disk, file, object, is_verified } }
+        Stored { seal, data: Data::File { disk, file, origin, is_verified } }
     }
 
     /// What the object says of itself.
@@ -175,14 +176,15 @@ impl Stored {
                 let end = usize::try_from(range.end).unwrap_or(usize::MAX);
                 Reader::from_memory(data.slice(start..end))
             }
-            &Data::File { ref disk, ref file, object, is_verified } => {
-                let read =
-                    |range| Reader::from_file(Rc::clone(disk), file.clone(), Some(object), range);
-                if !is_verified {
+            Data::File { disk, file, origin, is_verified } => {
+                let read = |range| {
+                    Reader::from_file(Rc::clone(disk), file.clone(), Some(origin.clone()), range)
+                };
+                if !*is_verified {
                     return read(range);
                 }
                 let seal = Arc::clone(&self.seal);
-                Reader::verified(VerifiedReader::new(object, seal, range, read))
+                Reader::verified(VerifiedReader::new(origin.object, seal, range, read))
             }
         }
     }

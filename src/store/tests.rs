@@ -288,6 +288,52 @@ fn a_requester_who_leaves_early_leaves_no_object() {
 }
 
 #[test]
+fn an_object_deleted_by_one_worker_is_gone_for_all_and_frees_its_space() {
+    run(async {
+        for size in [0, 5, 60_000, 200_000] {
+            let disk = prepared().await;
+            let caches = Arc::new(Caches::new(CacheSizes::of_process(None)));
+            let worker = || {
+                let disk = Rc::clone(&disk) as Rc<dyn Disk>;
+                Store::new(disk, Arc::clone(&caches), volume(), &options(0))
+            };
+            let (first, second) = (worker(), worker());
+            let free = || async { disk.free_space(Path::new(ROOT)).await.unwrap().bytes };
+            let free_before = free().await;
+            let object = put(&first, &bytes(size, 1)).await.unwrap().object;
+            for store in [&first, &second] {
+                assert_eq!(read_all(&store.open(object).await.unwrap()).await.unwrap().len(), size);
+                assert!(store.open_at_hand(object).is_some(), "it is remembered");
+            }
+            let running = first.open(object).await.unwrap();
+            second.delete(object).await.unwrap();
+            assert!(first.open_at_hand(object).is_none());
+            let refused = first.open(object).await.err().unwrap();
+            assert_eq!(refused.kind(), StoreErrorKind::NotFound);
+            assert!(read_all(&running).await.unwrap() == bytes(size, 1), "what runs ends whole");
+            drop(running);
+            assert_eq!(free().await, free_before, "{size}: no descriptor is kept");
+        }
+    });
+}
+
+#[test]
+fn a_delete_while_an_object_is_opened_wins() {
+    run(async {
+        let disk = prepared().await;
+        let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
+        let object = put(&store, &bytes(100_000, 1)).await.unwrap().object;
+        let mut opening = std::pin::pin!(store.open(object));
+        assert!(futures_util::poll!(&mut opening).is_pending());
+        store.delete(object).await.unwrap();
+        // Opened before or after: either way nobody finds it from now on.
+        drop(opening.await);
+        assert!(store.open_at_hand(object).is_none());
+        assert_eq!(store.open(object).await.err().unwrap().kind(), StoreErrorKind::NotFound);
+    });
+}
+
+#[test]
 fn a_deleted_object_is_gone_from_disk_and_cache() {
     run(async {
         let disk = prepared().await;

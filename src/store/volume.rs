@@ -196,7 +196,7 @@ impl Store {
         self.0.verify_reads
     }
 
-    pub(super) fn caches(&self) -> &Caches {
+    pub(super) fn caches(&self) -> &Arc<Caches> {
         &self.0.caches
     }
 }
