@@ -145,12 +145,28 @@ pub const VOLUME_PROBE_INTERVAL_MS: u64 = 5_000;
 pub const CONTENT_TYPE_SIZE_MAX: usize = 255;
 /// Largest object the hot cache keeps, bytes: with its seal it fits the first read.
 pub const CACHE_OBJECT_SIZE_MAX: usize = 64 << 10;
-/// The hot cache, bytes, all workers together: part of the 32 MiB of the memory contract.
-pub const CACHE_SIZE: usize = 8 << 20;
-/// What one object in the cache costs beside its bytes.
-pub const CACHE_ENTRY_OVERHEAD: usize = 512;
-/// Locks of the hot cache, so that workers seldom meet.
+/// Small objects kept in memory, bytes, all workers together: part of the 32 MiB of the memory
+/// contract.
+pub const CACHE_SIZE: usize = 4 << 20;
+/// Objects kept open with their seals, bytes of memory, all workers together: ten thousand small
+/// ones, beside [`CACHE_SIZE`] in the memory contract.
+pub const OPENED_SIZE: usize = 4 << 20;
+/// How long an object is kept open before it is opened anew, seconds: what somebody replaced in the
+/// root by hand is seen after that.
+pub const OPENED_AGE_MAX_S: u64 = 60;
+/// Objects are kept open on one of so many of the descriptors that the process may have: the others
+/// are for connections and for what is being written.
+pub const DESCRIPTORS_KEPT_SHARE: usize = 4;
+/// What one object in a cache costs beside its bytes: its seal, its place among the others, the
+/// handle of its file.
+pub const CACHE_ENTRY_OVERHEAD: usize = 400;
+/// Locks of a cache, so that workers seldom meet.
 pub const CACHE_SHARDS: usize = 16;
+/// Entries in use that a full cache looks at for one that is not, for each that comes in.
+pub const CACHE_LOOKS_MAX: usize = 2;
+/// A full cache takes one of so many newcomers: what is read often gets in soon, and a walk over
+/// more objects than fit costs little beside its reads.
+pub const CACHE_NEWCOMERS_PER_ENTRY: u64 = 8;
 /// Bytes given to the thread that computes digests at a time: 1.6 ms of MD5, so that looking every
 /// [`DIGEST_POLL_MS`] whether it is done costs little. A computation has two such buffers and one
 /// of [`READ_SIZE`], and there is one computation at a time in the process: 2.3 MiB of the memory
@@ -384,6 +400,7 @@ const _: () = assert!(READ_SIZE.is_multiple_of(FRAME_SIZE_MAX));
 const _: () = assert!(HEAP_READ_SIZE <= FRAME_SIZE_MAX);
 const _: () = assert!(CHUNK_SIZE_DEFAULT as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
+const _: () = assert!(CACHE_OBJECT_SIZE_MAX < CACHE_SIZE / CACHE_SHARDS);
 const _: () = assert!(VERIFY_READ_SIZE as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(SYNCS_IN_FLIGHT_MAX < DISK_THREADS_MAX);
 const _: () = assert!(PREALLOCATION_STEP_MIN.is_multiple_of(BLOCK_SIZE as u64));

@@ -9,17 +9,17 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
+use rustix::process::{Resource, getrlimit};
 use tracing::{info, warn};
 
 use super::Failure;
 use super::greeting::{self, Greeting};
-use crate::base::limits::CACHE_SIZE;
 use crate::config::{Environment, Secret, SecretOrigin, ServeOptions};
 use crate::disk::{self, Chosen, Disk, EngineReport, MeteredDisk, Slab, SlabOptions};
 use crate::http::{Face, FaceParts};
 use crate::id::IdService;
 use crate::import::{Importer, SystemNetwork};
-use crate::store::{Digester, Digests, HotCache, Layout, Store, VolumeState};
+use crate::store::{CacheSizes, Caches, Digester, Digests, Layout, Store, VolumeState};
 use crate::telemetry::Metrics;
 use crate::worker::{Factory, Listen, Pool, PoolOptions, RuntimeKind, Seat, Service, StartError};
 
@@ -28,7 +28,7 @@ pub(super) struct House {
     options: ServeOptions,
     chosen: Chosen,
     ids: Arc<IdService>,
-    cache: Arc<HotCache>,
+    caches: Arc<Caches>,
     importer: Arc<Importer>,
     volume: Arc<VolumeState>,
     digester: Arc<Digester>,
@@ -56,7 +56,9 @@ impl House {
         Ok(Arc::new(House {
             ids,
             chosen,
-            cache: Arc::new(HotCache::new(CACHE_SIZE)),
+            caches: Arc::new(Caches::new(CacheSizes::of_process(
+                getrlimit(Resource::Nofile).current,
+            ))),
             importer: Importer::new(options.import.clone(), Box::new(SystemNetwork::default())),
             volume: Arc::new(VolumeState::default()),
             digester,
@@ -101,8 +103,8 @@ impl House {
             disk.drain().await;
             return Err(why);
         }
-        let (cache, volume) = (Arc::clone(&self.cache), Arc::clone(&self.volume));
-        let store = Store::new(disk, cache, volume, &options.store);
+        let (caches, volume) = (Arc::clone(&self.caches), Arc::clone(&self.volume));
+        let store = Store::new(disk, caches, volume, &options.store);
         // The first look at the volume: which directory is ours, and what is free.
         if seat.worker_index == 0
             && let Err(error) = store.check_room(0).await

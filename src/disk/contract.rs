@@ -118,6 +118,20 @@ pub trait Disk {
     /// Reads into `lease[span]` from `offset`.
     fn read(&self, file: &File, lease: Lease, span: Range<usize>, offset: u64) -> Op<Transfer>;
 
+    /// Opens a file for reading, at once, and says its size in bytes; `None` where its name is not
+    /// in memory, where nobody can tell, or after a failure of any kind: [`Disk::open`] says more.
+    fn open_resident(&self, _path: &Path) -> Option<(File, u64)> {
+        None
+    }
+
+    /// Fills `buffer` from `offset` with bytes that are in memory already, at once; `false` where
+    /// they are not all there, where nobody can tell, or after a failure of any kind. `buffer` is
+    /// then undefined and [`Disk::read`] says more. Not bounded by the queue depth: nothing is in
+    /// flight.
+    fn read_resident(&self, _file: &File, _buffer: &mut [u8], _offset: u64) -> bool {
+        false
+    }
+
     /// Preallocates blocks for `offset..offset + len` and extends the file over them.
     /// `Unsupported` where the filesystem cannot; writing goes on without.
     fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>>;

@@ -32,6 +32,7 @@ macro_rules! contract_suite {
             allocation_lengthens_and_truncation_cuts
             directories_are_made_once_and_listed
             a_removed_file_stays_readable_until_it_is_closed
+            what_needs_no_wait_is_the_same_bytes_or_nothing
             a_failed_transfer_gives_its_lease_back
             a_thousand_operations_pass_a_queue_of_two
             no_more_than_the_queue_depth_is_in_flight
@@ -249,6 +250,26 @@ async fn a_removed_file_stays_readable_until_it_is_closed<E: Engine>() {
     assert_eq!(kind(bench.disk.remove(&bench.at("file")).await), DiskErrorKind::NotFound);
     assert_eq!(kind(bench.disk.open(&bench.at("file")).await), DiskErrorKind::NotFound);
     assert_eq!(bench.read(&file, 20, 0).await, b"still here");
+    drop(file);
+    bench.finish().await;
+}
+
+async fn what_needs_no_wait_is_the_same_bytes_or_nothing<E: Engine>() {
+    let bench = depth::<E>(2);
+    let disk = &bench.disk;
+    bench.plant("file", b"in memory");
+    let opened = disk.open_resident(&bench.at("file"));
+    assert!(opened.is_none_or(|(_, size)| size == 9));
+    assert!(disk.open_resident(&bench.at("x")).is_none());
+    let file = disk.open(&bench.at("file")).await.unwrap();
+    let mut buffer = [0; 6];
+    if disk.read_resident(&file, &mut buffer, 3) {
+        assert_eq!(&buffer, b"memory");
+    }
+    assert!(!disk.read_resident(&file, &mut buffer, 4), "less than was asked for is nothing");
+    disk.drain().await;
+    assert!(disk.open_resident(&bench.at("file")).is_none());
+    assert!(!disk.read_resident(&file, &mut buffer, 3), "refused after the drain");
     drop(file);
     bench.finish().await;
 }

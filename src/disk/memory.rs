@@ -251,6 +251,12 @@ impl Disk for MemoryDisk {
         })
     }
 
+    fn read_resident(&self, file: &File, buffer: &mut [u8], offset: u64) -> bool {
+        let opened = opened(file).ok().filter(|_| !self.transfers.is_closed());
+        let read = opened.map(|opened| opened.volume.lock().read(opened.inode, offset, buffer));
+        read.is_some_and(|read| read == Ok(buffer.len()))
+    }
+
     fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>> {
         let file = file.clone();
         self.operate("allocate", move |volume| {

@@ -185,6 +185,24 @@ impl Disk for MeteredDisk {
         self.transfer(&READ, |metrics| &metrics.read_duration, read)
     }
 
+    fn open_resident(&self, path: &Path) -> Option<(File, u64)> {
+        let opened = self.inner.open_resident(path);
+        if opened.is_some() {
+            OPEN.count(&self.metrics, None);
+        }
+        opened
+    }
+
+    fn read_resident(&self, file: &File, buffer: &mut [u8], offset: u64) -> bool {
+        let began = Instant::now();
+        let is_read = self.inner.read_resident(file, buffer, offset);
+        if is_read {
+            self.metrics.read_duration.record(began.elapsed());
+            READ.count(&self.metrics, None);
+        }
+        is_read
+    }
+
     fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>> {
         self.counted(&ALLOCATE, self.inner.allocate(file, offset, len))
     }

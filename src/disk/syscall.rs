@@ -5,10 +5,13 @@
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::io::{ReadWriteFlags, preadv2};
 
 use super::{FreeSpace, Stat};
 use crate::base::limits::RESOLVE_TRIES_MAX;
@@ -121,6 +124,23 @@ pub(super) fn set_flag(file: &fs::File, flag: i32, on: bool) -> io::Result<()> {
 /// Reads at an offset; may be short, 0 is the end.
 pub(super) fn read_at(file: &fs::File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     retry(|| file.read_at(buffer, offset))
+}
+
+/// Opens for reading what needs no look at the disk to be found (`RESOLVE_CACHED`), and its size.
+/// A kernel before 5.12 finds nothing in this way.
+pub(super) fn open_resident(path: &Path) -> Option<(OwnedFd, u64)> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let fd = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
+    let size = fstat(&fd).ok()?.st_size;
+    Some((fd, u64::try_from(size).ok()?))
+}
+
+/// Fills `buffer` from the page cache (`RWF_NOWAIT`); whether all of it was there. A filesystem that
+/// cannot tell (`EOPNOTSUPP`) has nothing there.
+pub(super) fn read_resident(file: &fs::File, buffer: &mut [u8], offset: u64) -> bool {
+    let size = buffer.len();
+    let read = preadv2(file, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT);
+    read.is_ok_and(|count| count == size)
 }
 
 /// Writes at an offset; may be short, but nothing written of something is an error.

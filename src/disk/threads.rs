@@ -152,6 +152,18 @@ impl Disk for ThreadsDisk {
         self.transfer("read", file, (lease, span), call)
     }
 
+    fn open_resident(&self, path: &Path) -> Option<(File, u64)> {
+        if self.metadata.is_closed() {
+            return None;
+        }
+        syscall::open_resident(path).map(|(fd, size)| (File::from_fd(fd), size))
+    }
+
+    fn read_resident(&self, file: &File, buffer: &mut [u8], offset: u64) -> bool {
+        !self.transfers.is_closed()
+            && file.os().is_some_and(|file| syscall::read_resident(file, buffer, offset))
+    }
+
     fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>> {
         let file = file.clone();
         let call = move || syscall::allocate(os(&file)?, offset, len);

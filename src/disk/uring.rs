@@ -352,6 +352,18 @@ impl Disk for UringDisk {
         })
     }
 
+    fn open_resident(&self, path: &Path) -> Option<(File, u64)> {
+        if self.0.metadata.is_closed() {
+            return None;
+        }
+        syscall::open_resident(path).map(|(fd, size)| (File::from_fd(fd), size))
+    }
+
+    fn read_resident(&self, file: &File, buffer: &mut [u8], offset: u64) -> bool {
+        !self.0.transfers.is_closed()
+            && file.os().is_some_and(|file| syscall::read_resident(file, buffer, offset))
+    }
+
     fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>> {
         const NAME: &str = "allocate";
         let fd = match descriptor(NAME, file) {

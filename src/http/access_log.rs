@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use http::{Method, StatusCode};
+use http::uri::PathAndQuery;
+use http::{Method, StatusCode, Uri};
 use percent_encoding::{CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::telemetry::{WorkerMetrics, short_id};
@@ -19,7 +20,7 @@ const ACCESS_HASH_SIZE: usize = 16;
 pub(super) struct Entry {
     peer: SocketAddr,
     method: Method,
-    path: String,
+    target: Option<PathAndQuery>,
     began: Instant,
     /// `None` when the connection broke before there was an answer.
     status: Option<StatusCode>,
@@ -33,12 +34,12 @@ impl Entry {
     pub(super) fn begin(
         peer: SocketAddr,
         method: Method,
-        path: &str,
+        uri: &Uri,
         metrics: Arc<WorkerMetrics>,
     ) -> Entry {
-        let path = loggable_path(&method, path);
+        let target = uri.path_and_query().cloned();
         let (began, received_bytes) = (Instant::now(), Arc::default());
-        Entry { peer, method, path, began, status: None, received_bytes, sent_bytes: 0, metrics }
+        Entry { peer, method, target, began, status: None, received_bytes, sent_bytes: 0, metrics }
     }
 
     /// Where the request's body counts its bytes.
@@ -47,8 +48,8 @@ impl Entry {
     }
 
     /// The path as the log may show it.
-    pub(super) fn path(&self) -> &str {
-        &self.path
+    pub(super) fn path(&self) -> String {
+        loggable_path(&self.method, self.target.as_ref().map_or("", PathAndQuery::path))
     }
 
     /// There is an answer.
@@ -83,7 +84,7 @@ impl Drop for Entry {
             target: "ringhold::access",
             peer = %self.peer,
             method = %self.method,
-            path = self.path,
+            path = self.path(),
             status = self.status.map(|status| status.as_u16()),
             received_bytes = self.received_bytes.load(Ordering::Relaxed),
             sent_bytes = self.sent_bytes,

@@ -152,7 +152,7 @@ async fn answer(
     let metrics = face.worker_metrics.clone();
     let Shared { peer, watch, leftover, backlog, refused } = shared;
     let mut running = Running {
-        entry: Entry::begin(peer, request.method().clone(), request.uri().path(), metrics),
+        entry: Entry::begin(peer, request.method().clone(), request.uri(), metrics),
         watch,
     };
     let is_head = request.method() == Method::HEAD;

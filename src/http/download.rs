@@ -13,10 +13,10 @@ use super::form;
 use super::request_body::RequestBody;
 use crate::base::limits::{DOCUMENT_SIZE_MAX, FILE_ID_SIZE_MAX};
 use crate::id::OpenedId;
-use crate::store::{StoreErrorKind, Stored};
+use crate::store::{StoreError, StoreErrorKind, Stored};
 use crate::wire::{
-    DownloadRequest, EntityTag, MediaType, Validators, attachment, decode_percent, digest_member,
-    form_value, wanted_algorithm,
+    DigestAlgorithm, DownloadRequest, EntityTag, MediaType, Validators, attachment, decode_percent,
+    digest_member, form_value, wanted_algorithm,
 };
 
 const WANT_REPR_DIGEST: HeaderName = HeaderName::from_static("want-repr-digest");
@@ -33,10 +33,11 @@ const ACCEPTED: &str = "application/json, application/x-www-form-urlencoded or \
 pub(super) async fn by_path(
     face: &FaceParts,
     segment: &str,
-    request: &Request<RequestBody>,
+    request: Request<RequestBody>,
 ) -> Result<Response<Body>, HttpError> {
     let opened = open_id(face, segment)?;
-    answer(face, &opened, request.method(), request.headers()).await
+    let (head, _body) = request.into_parts();
+    answer(face, &opened, &head.method, head.headers).await
 }
 
 /// `POST /downloadFile`.
@@ -59,7 +60,7 @@ pub(super) async fn by_form(
         Some(_) | None => return Err(HttpError::unsupported_type(ACCEPTED)),
     };
     let opened = face.ids.open(&file_id).ok_or_else(HttpError::no_such_file)?;
-    answer(face, &opened, &Method::GET, &head.headers).await
+    answer(face, &opened, &Method::GET, head.headers).await
 }
 
 /// Opens the ID in a path. Checks the ID alone: what it names may be gone.
@@ -68,30 +69,46 @@ pub(super) fn open_id(face: &FaceParts, segment: &str) -> Result<OpenedId, HttpE
     if segment.len() > 3 * FILE_ID_SIZE_MAX {
         return Err(HttpError::no_such_file());
     }
-    let file_id = decode_percent(segment).ok_or_else(HttpError::no_such_file)?;
-    face.ids.open(&file_id).ok_or_else(HttpError::no_such_file)
+    let opened = if segment.contains('%') {
+        decode_percent(segment).and_then(|file_id| face.ids.open(&file_id))
+    } else {
+        face.ids.open(segment)
+    };
+    opened.ok_or_else(HttpError::no_such_file)
 }
 
 async fn answer(
     face: &FaceParts,
     opened: &OpenedId,
     method: &Method,
-    headers: &HeaderMap,
+    headers: HeaderMap,
 ) -> Result<Response<Body>, HttpError> {
-    let stored = face.store.open(opened.object).await.inspect_err(|error| {
+    let stored = open_object(face, opened).await.inspect_err(|error| {
         if error.kind() == StoreErrorKind::Damaged {
             face.worker_metrics.damaged_reads.increment();
         }
     })?;
     face.worker_metrics.downloads.increment();
+    let wanted = text(&headers, &WANT_REPR_DIGEST).and_then(|wish| wanted_algorithm(&wish));
+    let Some(algorithm) = wanted else {
+        return describe(stored, &opened.name).respond(method, headers);
+    };
     let mut response = describe(stored.clone(), &opened.name).respond(method, headers)?;
     // A 304 describes no representation: nothing is computed for it.
     if response.status().is_success()
-        && let Some(digest) = wanted_digest(face, opened, &stored, headers).await
+        && let Some(digest) = Box::pin(wanted_digest(face, opened, &stored, algorithm)).await
     {
         response.headers_mut().insert(REPR_DIGEST, digest);
     }
     Ok(response)
+}
+
+/// Boxed where it has to wait: most objects that are asked for are at hand.
+async fn open_object(face: &FaceParts, opened: &OpenedId) -> Result<Stored, StoreError> {
+    match face.store.open_at_hand(opened.object) {
+        Some(stored) => Ok(stored),
+        None => Box::pin(face.store.open(opened.object)).await,
+    }
 }
 
 /// The digest that the client would like (RFC 9530, section 4), of the whole file whatever range
@@ -100,9 +117,8 @@ async fn wanted_digest(
     face: &FaceParts,
     opened: &OpenedId,
     stored: &Stored,
-    headers: &HeaderMap,
+    algorithm: DigestAlgorithm,
 ) -> Option<HeaderValue> {
-    let algorithm = wanted_algorithm(&text(headers, &WANT_REPR_DIGEST)?)?;
     let drain = face.drain.clone();
     let stop = async move { drain.wait().await };
     let digest = face.digests.of(opened.object, stored, algorithm, stop).await?;

@@ -1,13 +1,15 @@
 //! The answer to a download, for stored objects and public files alike: conditions, ranges, and
 //! the headers that keep a browser from running what it is given.
 
+use std::mem;
 use std::ops::Range;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED,
-    RANGE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+    LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
@@ -18,6 +20,8 @@ use crate::wire::{
     Conditions, Outcome, RangedParts, Selection, Validators, content_range, evaluate, select,
 };
 
+/// Headers of an answer that has all of them.
+const ANSWER_HEADERS: usize = 9;
 /// Hex digits of a multipart boundary: 128 bits, which no file holds by chance.
 const BOUNDARY_DIGITS: usize = 32;
 
@@ -54,74 +58,82 @@ pub(super) struct FileAnswer {
 }
 
 impl FileAnswer {
-    /// Answers a request with this file.
+    /// Answers a request with this file. The headers of the answer take the place of those of the
+    /// request: the map keeps its memory, which hyper uses for the next request again.
     pub(super) fn respond(
         self,
         method: &Method,
-        headers: &HeaderMap,
+        headers: HeaderMap,
     ) -> Result<Response<Body>, HttpError> {
-        match evaluate_headers(headers, &self.validators) {
+        let mut headers = headers;
+        match evaluate_headers(&headers, &self.validators) {
             Outcome::PreconditionFailed => Err(HttpError::new(
                 StatusCode::PRECONDITION_FAILED,
                 "the file is not the one that If-Match or If-Unmodified-Since asks for",
             )),
-            Outcome::NotModified => Ok(self.not_modified()),
+            Outcome::NotModified => {
+                headers.clear();
+                Ok(self.not_modified(headers))
+            }
             Outcome::Proceed { range_applies } => {
                 // A range is defined for GET alone (RFC 9110, section 14.2).
                 let ranged = range_applies && method != Method::HEAD;
-                let header = text(headers, &RANGE).filter(|_| ranged);
+                let header = text(&headers, &RANGE).filter(|_| ranged);
                 let selection =
                     header.map_or(Selection::Whole, |header| select(&header, self.size_bytes));
-                self.selected(selection)
+                headers.clear();
+                self.selected(selection, headers)
             }
         }
     }
 
-    fn selected(self, selection: Selection) -> Result<Response<Body>, HttpError> {
+    fn selected(
+        self,
+        selection: Selection,
+        headers: HeaderMap,
+    ) -> Result<Response<Body>, HttpError> {
         match selection {
             Selection::Unsatisfiable => Err(HttpError::range_not_satisfiable(self.size_bytes)),
             Selection::Whole => {
                 let body = Body::file(self.source.read(0..self.size_bytes), self.size_bytes);
-                let content_type = self.content_type.clone();
-                Ok(self.with_body(StatusCode::OK, &content_type, body))
+                Ok(self.with_body(StatusCode::OK, headers, body))
             }
             Selection::Partial(ranges) => Ok(match <[Range<u64>; 1]>::try_from(ranges) {
-                Ok([range]) => self.one_part(range),
-                Err(ranges) => self.several_parts(ranges),
+                Ok([range]) => self.one_part(range, headers),
+                Err(ranges) => self.several_parts(ranges, headers),
             }),
         }
     }
 
-    fn one_part(self, range: Range<u64>) -> Response<Body> {
+    fn one_part(self, range: Range<u64>, headers: HeaderMap) -> Response<Body> {
         let size_bytes = range.end - range.start;
         let described = content_range(&range, self.size_bytes);
         let body = Body::file(self.source.read(range), size_bytes);
-        let content_type = self.content_type.clone();
-        let mut response = self.with_body(StatusCode::PARTIAL_CONTENT, &content_type, body);
-        insert(response.headers_mut(), CONTENT_RANGE, &described);
+        let mut response = self.with_body(StatusCode::PARTIAL_CONTENT, headers, body);
+        insert(response.headers_mut(), CONTENT_RANGE, described);
         response
     }
 
-    fn several_parts(mut self, ranges: Vec<Range<u64>>) -> Response<Body> {
+    fn several_parts(mut self, ranges: Vec<Range<u64>>, headers: HeaderMap) -> Response<Body> {
         // A hash of the tag: different for every file, and not to be found inside this one.
-        let boundary = blake3::hash(self.validators.tag.to_string().as_bytes()).to_hex();
+        let boundary = blake3::hash(self.validators.tag.spelled().as_bytes()).to_hex();
         let boundary = boundary.chars().take(BOUNDARY_DIGITS).collect();
-        let content_type = std::mem::take(&mut self.content_type);
+        let content_type = mem::take(&mut self.content_type);
         let frame = RangedParts::new(boundary, content_type, self.size_bytes, ranges);
-        let content_type = frame.content_type();
-        let mut headers = HeaderMap::new();
-        self.describe(&mut headers, &content_type);
+        self.content_type = frame.content_type();
+        let mut headers = headers;
+        self.describe(&mut headers);
         response(StatusCode::PARTIAL_CONTENT, headers, Body::parts(self.source, frame))
     }
 
-    fn with_body(self, status: StatusCode, content_type: &str, body: Body) -> Response<Body> {
-        let mut headers = HeaderMap::new();
-        self.describe(&mut headers, content_type);
+    fn with_body(mut self, status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
+        let mut headers = headers;
+        self.describe(&mut headers);
         response(status, headers, body)
     }
 
-    fn not_modified(self) -> Response<Body> {
-        let mut headers = HeaderMap::new();
+    fn not_modified(self, headers: HeaderMap) -> Response<Body> {
+        let mut headers = headers;
         self.describe_state(&mut headers);
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -129,21 +141,22 @@ impl FileAnswer {
         response
     }
 
-    /// The headers of every answer with bytes in it.
-    fn describe(&self, headers: &mut HeaderMap, content_type: &str) {
-        insert(headers, CONTENT_TYPE, content_type);
-        insert(headers, CONTENT_DISPOSITION, &self.disposition);
+    /// The headers of every answer with bytes in it; what only they need is used up.
+    fn describe(&mut self, headers: &mut HeaderMap) {
+        headers.reserve(ANSWER_HEADERS);
+        insert(headers, CONTENT_TYPE, mem::take(&mut self.content_type));
+        insert(headers, CONTENT_DISPOSITION, mem::take(&mut self.disposition));
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Some(policy) = self.security_policy {
-            insert(headers, http::header::CONTENT_SECURITY_POLICY, policy);
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
         }
         self.describe_state(headers);
     }
 
     fn describe_state(&self, headers: &mut HeaderMap) {
-        insert(headers, ETAG, &self.validators.tag.to_string());
-        insert(headers, LAST_MODIFIED, &http_date(self.validators.modified));
+        insert(headers, ETAG, self.validators.tag.spelled());
+        insert(headers, LAST_MODIFIED, http_date(self.validators.modified));
     }
 }
 
@@ -182,8 +195,8 @@ pub(super) fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 }
 
 /// Sets a header to a value made here; one that no header may hold is left out.
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
         headers.insert(name, value);
     }
 }

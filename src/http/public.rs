@@ -28,15 +28,15 @@ const SETTLED_AFTER: Duration = Duration::from_secs(2);
 pub(super) async fn file(
     face: &FaceParts,
     raw_path: &str,
-    request: &Request<RequestBody>,
+    request: Request<RequestBody>,
 ) -> Result<Response<Body>, HttpError> {
     let root = face.options.public.as_deref().ok_or_else(HttpError::no_such_path)?;
     let path = decode_percent(raw_path).ok_or_else(HttpError::no_such_path)?;
     let is_directory = path.is_empty() || path.ends_with('/');
     let target = if is_directory { Path::new(&path).join(INDEX) } else { PathBuf::from(&path) };
     if let Some(file) = open(face, root, &target).await? {
-        return describe(file, &target, SystemTime::now())
-            .respond(request.method(), request.headers());
+        let (head, _body) = request.into_parts();
+        return describe(file, &target, SystemTime::now()).respond(&head.method, head.headers);
     }
     if !is_directory && open(face, root, &target.join(INDEX)).await?.is_some() {
         return Ok(redirect(raw_path));
@@ -128,8 +128,8 @@ mod tests {
     #[test]
     fn a_tag_changes_with_time_and_size() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(255);
-        assert_eq!(tag(time, 16).to_string(), "\"ff-10\"");
+        assert_eq!(tag(time, 16).spelled(), "\"ff-10\"");
         let before = SystemTime::UNIX_EPOCH - Duration::from_nanos(1);
-        assert_eq!(tag(before, 0).to_string(), "\"0-0\"");
+        assert_eq!(tag(before, 0).spelled(), "\"0-0\"");
     }
 }

@@ -58,8 +58,9 @@ pub(super) async fn dispatch(
     watch: &Watch,
     request: Request<RequestBody>,
 ) -> Result<Response<Body>, HttpError> {
-    let path = request.uri().path().to_owned();
-    let (route, variable) = find(&path).ok_or_else(HttpError::no_such_path)?;
+    // Cheaper than its text: the request goes to the handler.
+    let uri = request.uri().clone();
+    let (route, variable) = find(uri.path()).ok_or_else(HttpError::no_such_path)?;
     if route.target == Target::Public && face.options.public.is_none() {
         return Err(HttpError::no_such_path());
     }
@@ -67,17 +68,23 @@ pub(super) async fn dispatch(
     if !route.allowed.split(", ").any(|allowed| allowed == method.as_str()) {
         return Err(HttpError::method_not_allowed(route.allowed));
     }
+    // Boxed but for downloads: hyper moves the future of each request several times, and it would
+    // be as large as the largest of these.
     match route.target {
-        Target::UploadForm => upload::form(face, watch, request).await,
-        Target::DownloadForm => download::by_form(face, request).await,
-        Target::File if method == Method::PUT => upload::put(face, variable, request).await,
-        Target::File if method == Method::DELETE => delete::file(face, variable, &request).await,
-        Target::File => download::by_path(face, variable, &request).await,
-        Target::Manifest => manifest::of_file(face, variable).await,
+        Target::UploadForm => Box::pin(upload::form(face, watch, request)).await,
+        Target::DownloadForm => Box::pin(download::by_form(face, request)).await,
+        Target::File if method == Method::PUT => {
+            Box::pin(upload::put(face, variable, request)).await
+        }
+        Target::File if method == Method::DELETE => {
+            Box::pin(delete::file(face, variable, &request)).await
+        }
+        Target::File => download::by_path(face, variable, request).await,
+        Target::Manifest => Box::pin(manifest::of_file(face, variable)).await,
         Target::Health => Ok(health::alive()),
         Target::Readiness => health::ready(face),
-        Target::Metrics => Ok(health::metrics(face).await),
-        Target::Public => public::file(face, variable, &request).await,
+        Target::Metrics => Ok(Box::pin(health::metrics(face)).await),
+        Target::Public => Box::pin(public::file(face, variable, request)).await,
     }
 }
 

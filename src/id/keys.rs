@@ -2,16 +2,18 @@
 
 use std::fmt;
 
+use aes::Aes256;
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::primitives::aes_256;
 use crate::base::limits::{SECRET_SIZE_MIN, SECRETS_PREVIOUS_MAX};
 
 /// What one secret gives: a key for each purpose, so that no two uses share one.
 pub(super) struct Keys {
     /// Encrypts what an ID says.
-    pub(super) enc: Zeroizing<[u8; 32]>,
+    pub(super) enc: Aes256,
     /// Makes the synthetic IV.
     pub(super) mac: Zeroizing<[u8; 16]>,
     /// Makes the access hash.
@@ -50,7 +52,7 @@ impl Keys {
         assert!(secret.len() >= SECRET_SIZE_MIN, "a short secret is refused before this");
         let hkdf = Hkdf::<Sha256>::new(None, secret);
         Keys {
-            enc: expand(&hkdf, "enc"),
+            enc: aes_256(&expand(&hkdf, "enc")),
             mac: expand(&hkdf, "mac"),
             access: expand(&hkdf, "access"),
             delete: expand(&hkdf, "delete"),

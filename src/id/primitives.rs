@@ -8,8 +8,8 @@
 use std::hash::Hasher;
 
 use aes::Aes256;
-use ctr::Ctr128BE;
-use ctr::cipher::{KeyIvInit, StreamCipher};
+use ctr::cipher::{InnerIvInit, KeyInit, StreamCipher};
+use ctr::{Ctr128BE, CtrCore};
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128, SipHasher24 as SipHasher24Wide};
 
@@ -31,10 +31,16 @@ pub(super) fn siphash_128(key: &[u8; 16], pieces: &[&[u8]]) -> [u8; 16] {
     u128::from(hasher.finish128()).to_le_bytes()
 }
 
+/// AES-256 under this key: the schedule is made once a key, and wiped when it is dropped.
+pub(super) fn aes_256(key: &[u8; 32]) -> Aes256 {
+    Aes256::new(key.into())
+}
+
 /// Encrypts or decrypts in place with AES-256-CTR and a 128-bit big-endian counter that starts
 /// at `iv`.
-pub(super) fn aes_256_ctr(key: &[u8; 32], iv: &[u8; 16], data: &mut [u8]) {
-    Ctr128BE::<Aes256>::new(key.into(), iv.into()).apply_keystream(data);
+pub(super) fn aes_256_ctr(cipher: &Aes256, iv: &[u8; 16], data: &mut [u8]) {
+    let core = CtrCore::inner_iv_init(cipher, iv.into());
+    Ctr128BE::<&Aes256>::from_core(core).apply_keystream(data);
 }
 
 #[cfg(test)]
@@ -78,14 +84,14 @@ mod tests {
         let iv: [u8; 16] = counting(0xf0);
         let plain = "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51";
         let mut data = HEXLOWER.decode(plain.as_bytes()).unwrap();
-        aes_256_ctr(&key, &iv, &mut data);
+        aes_256_ctr(&aes_256(&key), &iv, &mut data);
         let cipher = "601ec313775789a5b7a7f504bbf3d228f443e3ca4d62b59aca84e990cacaf5c5";
         assert_eq!(HEXLOWER.encode(&data), cipher);
     }
 
     #[test]
     fn the_counter_carries_through_all_128_bits() {
-        let key = [7; 32];
+        let key = aes_256(&[7; 32]);
         let mut long = [0; 32];
         aes_256_ctr(&key, &[0xff; 16], &mut long);
         let mut wrapped = [0; 16];

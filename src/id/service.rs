@@ -9,7 +9,7 @@
 
 use std::fmt;
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::{BASE64URL_NOPAD, Encoding, HEXLOWER};
 use subtle::ConstantTimeEq;
 
 use super::file_id::ACCESS_HASH_SIZE;
@@ -24,8 +24,9 @@ const VERSION: u8 = 1;
 /// Version and key fingerprint: 1 + 2 bytes.
 const HEAD_SIZE: usize = 3;
 /// Longest ID issued, bytes: 16 + 1 + 410.
-const ISSUED_SIZE_MAX: usize =
-    ACCESS_HASH_SIZE + 1 + ((HEAD_SIZE + 16 + PLAINTEXT_SIZE_MAX) * 4).div_ceil(3);
+const ISSUED_SIZE_MAX: usize = ACCESS_HASH_SIZE + 1 + (FILE_NAME_SIZE_MAX * 4).div_ceil(3);
+/// What the longest one has behind its colon, decoded, bytes.
+const FILE_NAME_SIZE_MAX: usize = HEAD_SIZE + 16 + PLAINTEXT_SIZE_MAX;
 const _: () = assert!(ISSUED_SIZE_MAX <= FILE_ID_SIZE_MAX);
 
 /// Makes IDs with the current secret and opens those of the current and the previous ones.
@@ -36,10 +37,17 @@ pub struct IdService {
 
 /// An ID's parts, decoded and of plausible sizes, not yet believed.
 struct Claim {
-    access_hash: [u8; 8],
+    access_hash: [u8; ACCESS_HASH_SIZE / 2],
     head: [u8; HEAD_SIZE],
     synthetic_iv: [u8; 16],
-    ciphertext: Vec<u8>,
+    ciphertext: Text,
+}
+
+/// What is encrypted, or was: on the stack, since every download opens an ID.
+#[derive(Clone, Copy)]
+struct Text {
+    bytes: [u8; PLAINTEXT_SIZE_MAX],
+    size: usize,
 }
 
 impl IdService {
@@ -91,7 +99,7 @@ impl IdService {
             let plaintext = claim.decrypt(keys)?;
             Some((index, plaintext))
         })?;
-        let (kind, object, name) = plaintext::decode(&plaintext)?;
+        let (kind, object, name) = plaintext::decode(plaintext.as_slice())?;
         let id = FileId::new(file_id.to_owned(), keys_index);
         Some(OpenedId { kind, object, name: name.to_owned(), id })
     }
@@ -136,8 +144,11 @@ impl Claim {
             return None;
         }
         let (access_hash, file_name) = file_id.split_once(':')?;
-        let access_hash = HEXLOWER.decode(access_hash.as_bytes()).ok()?.try_into().ok()?;
-        let bytes = BASE64URL_NOPAD.decode(file_name.as_bytes()).ok()?;
+        let mut hash_bytes = [0; ACCESS_HASH_SIZE / 2];
+        decode(&HEXLOWER, access_hash, &mut hash_bytes)
+            .filter(|decoded| decoded.len() == ACCESS_HASH_SIZE / 2)?;
+        let mut bytes = [0; FILE_NAME_SIZE_MAX];
+        let bytes = decode(&BASE64URL_NOPAD, file_name, &mut bytes)?;
         let (&head, rest) = bytes.split_first_chunk::<HEAD_SIZE>()?;
         let (&synthetic_iv, ciphertext) = rest.split_first_chunk::<16>()?;
         let plausible = head.first() == Some(&VERSION)
@@ -146,22 +157,48 @@ impl Claim {
         if !plausible {
             return None;
         }
-        Some(Claim { access_hash, head, synthetic_iv, ciphertext: ciphertext.to_vec() })
+        let ciphertext = Text::new(ciphertext);
+        Some(Claim { access_hash: hash_bytes, head, synthetic_iv, ciphertext })
     }
 
     /// Steps 2 to 4. `None` if these keys did not make it.
-    fn decrypt(&self, keys: &Keys) -> Option<Vec<u8>> {
+    fn decrypt(&self, keys: &Keys) -> Option<Text> {
         let [_version, fingerprint @ ..] = self.head;
         if fingerprint != keys.fingerprint {
             return None;
         }
-        let pieces: [&[u8]; 3] = [&self.head, &self.synthetic_iv, &self.ciphertext];
+        let pieces = [&self.head[..], &self.synthetic_iv, self.ciphertext.as_slice()];
         if !bool::from(siphash_64(&keys.access, &pieces).ct_eq(&self.access_hash)) {
             return None;
         }
-        let mut plaintext = self.ciphertext.clone();
-        aes_256_ctr(&keys.enc, &self.synthetic_iv, &mut plaintext);
-        let expected = siphash_128(&keys.mac, &[&self.head, &plaintext]);
+        let mut plaintext = self.ciphertext;
+        aes_256_ctr(&keys.enc, &self.synthetic_iv, plaintext.as_mut_slice());
+        let expected = siphash_128(&keys.mac, &[&self.head, plaintext.as_slice()]);
         bool::from(expected.ct_eq(&self.synthetic_iv)).then_some(plaintext)
     }
+}
+
+impl Text {
+    /// Of at most [`PLAINTEXT_SIZE_MAX`] bytes, which the caller checked.
+    fn new(text: &[u8]) -> Text {
+        let mut bytes = [0; PLAINTEXT_SIZE_MAX];
+        bytes[..text.len()].copy_from_slice(text);
+        Text { bytes, size: text.len() }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.size]
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.size]
+    }
+}
+
+/// What `text` says, at the front of `out`; `None` where it is not of this alphabet or too long.
+fn decode<'o>(encoding: &Encoding, text: &str, out: &'o mut [u8]) -> Option<&'o [u8]> {
+    let size = encoding.decode_len(text.len()).ok()?;
+    let out = out.get_mut(..size)?;
+    encoding.decode_mut(text.as_bytes(), out).ok()?;
+    Some(out)
 }

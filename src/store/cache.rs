@@ -1,125 +1,308 @@
-//! The hot cache: whole small objects in memory, shared by all workers.
+//! What is remembered of objects, so that the next request for one costs less. One [`Caches`] per
+//! process, shared by all workers. Objects never change, so only a delete invalidates.
 //!
-//! One per process. Objects never change, so only a delete invalidates. Protocol:
+//! Two of one kind: whole small objects ([`Hot`]: no call to the kernel), and objects that are open
+//! and whose seal was checked ([`Opened`]: one read). Protocol of each:
 //! 1. A miss gives a [`Ticket`] before the reader opens the file.
 //! 2. What was read is offered with that ticket, and refused if a delete came in between: a reader
 //!    that opened the file before its delete must not bring it back.
+//! 3. A full cache takes one of [`CACHE_NEWCOMERS_PER_ENTRY`] newcomers, and looks at few entries
+//!    for one that nobody asked for since it was last looked at. That one makes room; where there
+//!    is none, the newcomer is not kept. So a walk over more objects than fit, once or again and
+//!    again, does not push out what is in use, and a lock is held for a bounded time.
 //!
-//! Eviction is second chance: an object that was read since it was last looked at goes round once
-//! more. Bounded in bytes, counted with a fixed overhead per object.
+//! Bounded in bytes, counted with a fixed overhead per object, and in entries.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::error::StoreError;
 use super::seal::Seal;
-use crate::base::limits::{CACHE_ENTRY_OVERHEAD, CACHE_OBJECT_SIZE_MAX, CACHE_SHARDS};
+use crate::base::limits::{
+    CACHE_ENTRY_OVERHEAD, CACHE_LOOKS_MAX, CACHE_NEWCOMERS_PER_ENTRY, CACHE_SHARDS, CACHE_SIZE,
+    DESCRIPTORS_KEPT_SHARE, OPENED_AGE_MAX_S, OPENED_SIZE,
+};
+use crate::disk::File;
 use crate::id::ObjectNumber;
 
 /// A small object in memory.
 #[derive(Clone, Debug)]
-pub struct Hot {
+pub(super) struct Hot {
     /// Its seal.
-    pub seal: Arc<Seal>,
+    pub(super) seal: Arc<Seal>,
     /// Its data.
-    pub data: Bytes,
+    pub(super) data: Bytes,
 }
 
-/// Whole small objects, bounded in bytes.
+/// An object that is open, its seal read and checked.
+#[derive(Clone, Debug)]
+pub(super) struct Opened {
+    /// Its seal.
+    pub(super) seal: Arc<Seal>,
+    /// Its data, from offset 0 on.
+    pub(super) file: File,
+    /// When it was opened.
+    pub(super) since: Instant,
+}
+
+/// How much is remembered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CacheSizes {
+    /// Small objects, bytes; 0 keeps none.
+    pub hot_bytes: usize,
+    /// Seals of open objects, bytes; 0 keeps none.
+    pub opened_bytes: usize,
+    /// Open objects: as many descriptors.
+    pub opened_count: usize,
+}
+
+/// What is remembered of objects.
 #[derive(Debug)]
-pub struct HotCache {
-    shards: Vec<Mutex<Shard>>,
+pub struct Caches {
+    pub(super) hot: Cache<Hot>,
+    pub(super) opened: Cache<Opened>,
+}
+
+/// An object whose data is read from a file that may be remembered.
+#[derive(Clone)]
+pub(super) struct Origin {
+    pub(super) object: ObjectNumber,
+    pub(super) caches: Arc<Caches>,
+}
+
+/// What a cache keeps. Cloning it is cheap.
+pub(super) trait Kept: Clone {
+    /// Bytes of it beside the fixed overhead.
+    fn size(&self) -> usize;
+}
+
+/// A bounded memory of objects.
+#[derive(Debug)]
+pub(super) struct Cache<V> {
+    shards: Vec<Mutex<Shard<V>>>,
     shard_size_max: usize,
+    shard_count_max: usize,
 }
 
 /// Proof of when a reader missed.
 #[derive(Debug)]
-pub struct Ticket {
-    deletes: u64,
-}
-
-#[derive(Debug, Default)]
-struct Shard {
-    objects: HashMap<ObjectNumber, Entry>,
-    order: VecDeque<ObjectNumber>,
-    size: usize,
+pub(super) struct Ticket {
     deletes: u64,
 }
 
 #[derive(Debug)]
-struct Entry {
-    hot: Hot,
-    read: bool,
+struct Shard<V> {
+    /// Where an object is among the entries.
+    places: HashMap<ObjectNumber, usize>,
+    entries: Vec<Entry<V>>,
+    /// The entry that is looked at next.
+    hand: usize,
+    size: usize,
+    /// Newcomers since it was full.
+    newcomers: u64,
+    deletes: u64,
 }
 
-impl HotCache {
-    /// A cache of at most `size_max` bytes; 0 keeps nothing.
-    pub fn new(size_max: usize) -> HotCache {
-        let shards = (0..CACHE_SHARDS).map(|_| Mutex::default()).collect();
-        HotCache { shards, shard_size_max: size_max / CACHE_SHARDS }
+#[derive(Debug)]
+struct Entry<V> {
+    object: ObjectNumber,
+    value: V,
+    was_read: bool,
+}
+
+impl CacheSizes {
+    /// The daemon's, where a process may have so many descriptors.
+    pub fn of_process(descriptors_max: Option<u64>) -> CacheSizes {
+        let descriptors_max = descriptors_max.unwrap_or(u64::MAX);
+        let kept = usize::try_from(descriptors_max).unwrap_or(usize::MAX) / DESCRIPTORS_KEPT_SHARE;
+        CacheSizes { hot_bytes: CACHE_SIZE, opened_bytes: OPENED_SIZE, opened_count: kept }
     }
 
-    /// The object, or a ticket to offer it with.
-    pub fn get(&self, object: ObjectNumber) -> Result<Hot, Ticket> {
-        let mut shard = self.shard(object);
-        let deletes = shard.deletes;
-        let entry = shard.objects.get_mut(&object).ok_or(Ticket { deletes })?;
-        entry.read = true;
-        Ok(entry.hot.clone())
+    /// Nothing is remembered.
+    pub fn none() -> CacheSizes {
+        CacheSizes::default()
     }
+}
 
-    /// Keeps an object that was read after `ticket` was given out, if it is small enough.
-    pub fn offer(&self, object: ObjectNumber, ticket: &Ticket, hot: Hot) {
-        let cost = cost(&hot);
-        if hot.data.len() > CACHE_OBJECT_SIZE_MAX || cost > self.shard_size_max {
-            return;
+impl Caches {
+    /// Empty ones.
+    pub fn new(sizes: CacheSizes) -> Caches {
+        let CacheSizes { hot_bytes, opened_bytes, opened_count } = sizes;
+        Caches {
+            hot: Cache::new(hot_bytes, usize::MAX),
+            opened: Cache::new(opened_bytes, opened_count),
         }
-        let mut shard = self.shard(object);
-        if shard.deletes != ticket.deletes || shard.objects.contains_key(&object) {
-            return;
-        }
-        shard.make_room(self.shard_size_max - cost);
-        shard.size += cost;
-        shard.order.push_back(object);
-        shard.objects.insert(object, Entry { hot, read: false });
     }
 
     /// Forgets a deleted object and voids the tickets of readers that may have opened it before.
-    pub fn forget(&self, object: ObjectNumber) {
-        let mut shard = self.shard(object);
-        shard.deletes += 1;
-        if let Some(entry) = shard.objects.remove(&object) {
-            shard.size -= cost(&entry.hot);
-            shard.order.retain(|&other| other != object);
+    /// Its descriptor is closed when the last download that runs has ended.
+    pub(super) fn forget(&self, object: ObjectNumber) {
+        self.hot.forget(object);
+        self.opened.forget(object);
+    }
+}
+
+impl Origin {
+    /// The error of a read, told of its object. The next request opens the file anew, and learns
+    /// what is wrong before it is answered.
+    pub(super) fn failed(&self, error: StoreError) -> StoreError {
+        self.caches.forget(self.object);
+        error.of(self.object)
+    }
+}
+
+impl Kept for Hot {
+    fn size(&self) -> usize {
+        self.data.len() + self.seal.text_size()
+    }
+}
+
+impl Kept for Opened {
+    fn size(&self) -> usize {
+        self.seal.text_size() + size_of_val(&self.seal.block_hashes[..])
+    }
+}
+
+impl Opened {
+    /// Whether it has been open for too long.
+    fn is_old(&self) -> bool {
+        self.since.elapsed() > Duration::from_secs(OPENED_AGE_MAX_S)
+    }
+}
+
+impl Cache<Opened> {
+    /// As [`Cache::get`]; what has been open for too long is closed.
+    pub(super) fn get_fresh(&self, object: ObjectNumber) -> Result<Opened, Ticket> {
+        let opened = self.get(object)?;
+        if !opened.is_old() {
+            return Ok(opened);
         }
+        self.forget(object);
+        self.get(object)
+    }
+}
+
+impl<V: Kept> Cache<V> {
+    /// A cache of at most `size_max` bytes and `count_max` objects; 0 of either keeps nothing.
+    fn new(size_max: usize, count_max: usize) -> Cache<V> {
+        let shards = (0..CACHE_SHARDS).map(|_| Mutex::new(Shard::new())).collect();
+        let (shard_size_max, shard_count_max) = (size_max / CACHE_SHARDS, count_max / CACHE_SHARDS);
+        Cache { shards, shard_size_max, shard_count_max }
     }
 
-    fn shard(&self, object: ObjectNumber) -> MutexGuard<'_, Shard> {
+    /// The object, or a ticket to offer it with.
+    pub(super) fn get(&self, object: ObjectNumber) -> Result<V, Ticket> {
+        let mut shard = self.shard(object);
+        let Some(&place) = shard.places.get(&object) else {
+            return Err(Ticket { deletes: shard.deletes });
+        };
+        let entry = &mut shard.entries[place];
+        entry.was_read = true;
+        Ok(entry.value.clone())
+    }
+
+    /// Keeps what was read after `ticket` was given out, if there is room for it.
+    pub(super) fn offer(&self, object: ObjectNumber, ticket: &Ticket, value: V) {
+        let cost = cost(&value);
+        if cost > self.shard_size_max || self.shard_count_max == 0 {
+            return;
+        }
+        let mut shard = self.shard(object);
+        if shard.deletes != ticket.deletes || shard.places.contains_key(&object) {
+            return;
+        }
+        let (size_max, count_max) = (self.shard_size_max - cost, self.shard_count_max - 1);
+        let (evicted, has_room) = shard.make_room(size_max, count_max);
+        if has_room {
+            shard.insert(object, value);
+        }
+        drop(shard);
+        // Without the lock: descriptors may be closed by this.
+        drop(evicted);
+    }
+
+    fn forget(&self, object: ObjectNumber) {
+        let mut shard = self.shard(object);
+        shard.deletes += 1;
+        let forgotten = shard.places.get(&object).copied().map(|place| shard.remove(place));
+        drop(shard);
+        drop(forgotten);
+    }
+
+    fn shard(&self, object: ObjectNumber) -> MutexGuard<'_, Shard<V>> {
         // The last byte: the first is shared by the objects of one publish batch.
         let index = usize::from(object.as_bytes()[15]) % self.shards.len();
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shard {
-    /// Evicts until at most `size_max` bytes are kept. Each round either evicts or takes a mark
-    /// away, so it ends.
-    fn make_room(&mut self, size_max: usize) {
-        while self.size > size_max {
-            let Some(object) = self.order.pop_front() else { return };
-            let spared = self.objects.get_mut(&object).is_some_and(|e| std::mem::take(&mut e.read));
-            if spared {
-                self.order.push_back(object);
-            } else if let Some(entry) = self.objects.remove(&object) {
-                self.size -= cost(&entry.hot);
+impl<V: Kept> Shard<V> {
+    fn new() -> Shard<V> {
+        Shard {
+            places: HashMap::new(),
+            entries: Vec::new(),
+            hand: 0,
+            size: 0,
+            newcomers: 0,
+            deletes: 0,
+        }
+    }
+
+    /// Evicts until at most `size_max` bytes and `count_max` entries are kept; what was evicted,
+    /// and whether that was reached.
+    fn make_room(&mut self, size_max: usize, count_max: usize) -> (Vec<V>, bool) {
+        let mut evicted = Vec::new();
+        let has_room = self.size <= size_max && self.entries.len() <= count_max;
+        if !has_room {
+            self.newcomers += 1;
+            if !self.newcomers.is_multiple_of(CACHE_NEWCOMERS_PER_ENTRY) {
+                return (evicted, false);
             }
         }
+        let mut looks_left = CACHE_LOOKS_MAX;
+        while self.size > size_max || self.entries.len() > count_max {
+            if self.hand >= self.entries.len() {
+                self.hand = 0;
+            }
+            let place = self.hand;
+            self.hand += 1;
+            if !mem::take(&mut self.entries[place].was_read) {
+                // The youngest takes its place, which the hand has passed.
+                evicted.push(self.remove(place));
+                continue;
+            }
+            looks_left -= 1;
+            if looks_left == 0 {
+                return (evicted, false);
+            }
+        }
+        (evicted, true)
+    }
+
+    fn insert(&mut self, object: ObjectNumber, value: V) {
+        self.size += cost(&value);
+        self.places.insert(object, self.entries.len());
+        self.entries.push(Entry { object, value, was_read: false });
+    }
+
+    /// Takes an entry out; the last one takes its place.
+    fn remove(&mut self, place: usize) -> V {
+        let removed = self.entries.swap_remove(place);
+        self.places.remove(&removed.object);
+        if let Some(moved) = self.entries.get(place) {
+            self.places.insert(moved.object, place);
+        }
+        self.size -= cost(&removed.value);
+        removed.value
     }
 }
 
-fn cost(hot: &Hot) -> usize {
-    hot.data.len() + hot.seal.name.len() + hot.seal.content_type.len() + CACHE_ENTRY_OVERHEAD
+fn cost(value: &impl Kept) -> usize {
+    value.size() + CACHE_ENTRY_OVERHEAD
 }
 
 #[cfg(test)]
@@ -148,13 +331,28 @@ mod tests {
     }
 
     /// Room for `count` objects of 1000 bytes in the one shard that `number` uses.
-    fn cache(count: usize) -> HotCache {
-        HotCache::new(count * (1000 + CACHE_ENTRY_OVERHEAD) * CACHE_SHARDS)
+    fn cache(count: usize) -> Cache<Hot> {
+        Cache::new(count * (1000 + CACHE_ENTRY_OVERHEAD) * CACHE_SHARDS, usize::MAX)
     }
 
-    fn put(cache: &HotCache, object: ObjectNumber) {
-        let ticket = cache.get(object).unwrap_err();
-        cache.offer(object, &ticket, hot(1000));
+    fn put(cache: &Cache<Hot>, object: ObjectNumber) {
+        if let Err(ticket) = cache.get(object) {
+            cache.offer(object, &ticket, hot(1000));
+        }
+    }
+
+    /// As often as it takes a full cache to let it in.
+    fn put_until_kept(cache: &Cache<Hot>, object: ObjectNumber) {
+        for _ in 0..CACHE_NEWCOMERS_PER_ENTRY {
+            put(cache, object);
+        }
+    }
+
+    fn kept(cache: &Cache<Hot>) -> (usize, usize) {
+        let shard = cache.shard(number(0));
+        assert_eq!(shard.places.len(), shard.entries.len());
+        assert_eq!(shard.size, shard.entries.iter().map(|entry| cost(&entry.value)).sum::<usize>());
+        (shard.entries.len(), shard.size)
     }
 
     #[test]
@@ -163,10 +361,59 @@ mod tests {
         put(&cache, number(1));
         put(&cache, number(2));
         assert!(cache.get(number(1)).is_ok());
-        put(&cache, number(3));
+        put_until_kept(&cache, number(3));
         assert!(cache.get(number(1)).is_ok(), "it was read, so it got a second chance");
         assert!(cache.get(number(2)).is_err());
         assert!(cache.get(number(3)).is_ok());
+        assert_eq!(kept(&cache).0, 2);
+    }
+
+    #[test]
+    fn neither_bytes_nor_entries_exceed_their_bounds() {
+        let by_size = cache(3);
+        let by_count = Cache::new(1 << 30, 2 * CACHE_SHARDS);
+        for object in 0..=u8::MAX {
+            put(&by_size, number(object));
+            put(&by_count, number(object));
+            assert!(kept(&by_size).1 <= by_size.shard_size_max);
+            assert!(kept(&by_count).0 <= 2);
+        }
+        assert_eq!((kept(&by_size).0, kept(&by_count).0), (3, 2));
+    }
+
+    #[test]
+    fn a_walk_over_more_objects_than_fit_leaves_most_of_them_there() {
+        let cache = cache(40);
+        let walk = || {
+            (0..50)
+                .filter(|&object| {
+                    cache
+                        .get(number(object))
+                        .map_err(|ticket| {
+                            cache.offer(number(object), &ticket, hot(1000));
+                        })
+                        .is_ok()
+                })
+                .count()
+        };
+        for _ in 0..10 {
+            walk();
+        }
+        let hits = walk();
+        assert!(hits >= 30, "{hits} hits of 50 with room for 40");
+    }
+
+    #[test]
+    fn what_nobody_reads_any_more_makes_room() {
+        let cache = cache(10);
+        for object in 0..10 {
+            put(&cache, number(object));
+            cache.get(number(object)).unwrap();
+        }
+        for object in 100..200 {
+            put_until_kept(&cache, number(object));
+        }
+        assert!((0..10).all(|object| cache.get(number(object)).is_err()));
     }
 
     #[test]
@@ -186,13 +433,17 @@ mod tests {
         assert!(cache.get(number(1)).is_err());
         put(&cache, number(2));
         assert!(cache.get(number(2)).is_ok());
+        assert_eq!(kept(&cache).0, 1);
     }
 
     #[test]
-    fn large_objects_are_not_kept() {
-        let cache = HotCache::new(64 << 20);
+    fn what_has_no_room_is_not_kept() {
+        let cache = cache(1);
         let ticket = cache.get(number(1)).unwrap_err();
-        cache.offer(number(1), &ticket, hot(CACHE_OBJECT_SIZE_MAX + 1));
+        cache.offer(number(1), &ticket, hot(1001));
         assert!(cache.get(number(1)).is_err());
+        let none = Cache::new(1 << 20, 0);
+        put(&none, number(1));
+        assert!(none.get(number(1)).is_err());
     }
 }

@@ -23,7 +23,7 @@ mod verified;
 mod verify;
 mod volume;
 
-pub use cache::HotCache;
+pub use cache::{CacheSizes, Caches};
 pub use caretaker::VolumeState;
 pub use digests::{Digester, Digests};
 pub use error::{StoreError, StoreErrorKind, StoreResult};

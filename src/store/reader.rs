@@ -20,11 +20,11 @@ use bytes::{Buf, Bytes};
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesOrdered, Stream};
 
+use super::cache::Origin;
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::verified::VerifiedReader;
 use crate::base::limits::{FRAME_SIZE_MAX, HEAP_READ_SIZE, READS_AFTER_PARK, READS_AHEAD_MAX};
 use crate::disk::{Disk, File, Lease, Pool, Transfer, read_full};
-use crate::id::ObjectNumber;
 use crate::plan::{Chunk, Geometry};
 
 /// Yields the bytes of one range.
@@ -39,8 +39,8 @@ enum Source {
 struct FileReader {
     disk: Rc<dyn Disk>,
     file: File,
-    /// Whose file it is, for the log; `None` for a public one.
-    object: Option<ObjectNumber>,
+    /// Whose file it is; `None` for a public one.
+    origin: Option<Origin>,
     /// What was not given out yet.
     rest: Range<u64>,
     /// Where the next read begins.
@@ -83,14 +83,14 @@ impl Reader {
     pub(super) fn from_file(
         disk: Rc<dyn Disk>,
         file: File,
-        object: Option<ObjectNumber>,
+        origin: Option<Origin>,
         range: Range<u64>,
     ) -> Reader {
         assert!(range.start <= range.end, "a range runs forward");
         Reader(Source::File(Box::new(FileReader {
             disk,
             file,
-            object,
+            origin,
             next_read: range.start,
             rest: range,
             reads: FuturesOrdered::new(),
@@ -142,8 +142,8 @@ impl FileReader {
                 Some(Ok(filled)) => filled,
                 Some(Err(error)) => {
                     self.failed = true;
-                    let error = match self.object {
-                        Some(object) => error.of(object),
+                    let error = match &self.origin {
+                        Some(origin) => origin.failed(error),
                         None => error,
                     };
                     return Poll::Ready(Some(Err(error)));

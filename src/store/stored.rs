@@ -3,12 +3,12 @@
 use std::ops::{Deref, Range};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 
 use super::block_check::BlockCheck;
-use super::cache::{Hot, Ticket};
+use super::cache::{Hot, Opened, Origin, Ticket};
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::reader::Reader;
 use super::seal::{Seal, TAIL_SIZE, Tail};
@@ -31,7 +31,7 @@ pub(super) enum Data {
     /// All of it, of a small object.
     Memory(Bytes),
     /// From offset 0 on.
-    File { disk: Rc<dyn Disk>, file: File, object: ObjectNumber, is_verified: bool },
+    File { disk: Rc<dyn Disk>, file: File, origin: Origin, is_verified: bool },
 }
 
 /// A file below the public directory, open for reading.
@@ -46,39 +46,112 @@ impl Stored {
         Stored { seal: hot.seal, data: Data::Memory(hot.data) }
     }
 
-    /// Opens the object's file and reads its seal; a small object comes with all its data in the
-    /// same read, and into the cache.
+    /// Opens the object's file and reads its seal, and keeps it open for the next one; a small
+    /// object comes with all its data in the same read.
     pub(super) async fn open(
         store: &Store,
         object: ObjectNumber,
         ticket: &Ticket,
+        hot_ticket: &Ticket,
     ) -> StoreResult<Stored> {
-        Stored::read_seal(store, object, ticket).await.map_err(|error| error.of(object))
+        let opening = async {
+            let disk = store.disk();
+            let file = disk.open(&store.layout().object(object)).await?;
+            let size = disk.stat(&file).await?.size;
+            let (seal, end) = read_sealed_end(&*disk, &file, size, OPEN_READ_SIZE).await?;
+            let opened = Opened { seal: Arc::new(seal), file, since: Instant::now() };
+            store.caches().opened.offer(object, ticket, opened.clone());
+            Stored::after_end(store, object, opened, (&end, size), hot_ticket)
+        };
+        opening.await.map_err(|error: StoreError| error.of(object))
     }
 
-    async fn read_seal(
+    /// The same without a wait, where all of it is in the kernel's memory and in order.
+    pub(super) fn at_hand(
         store: &Store,
         object: ObjectNumber,
         ticket: &Ticket,
-    ) -> StoreResult<Stored> {
+        hot_ticket: &Ticket,
+    ) -> Option<Stored> {
         let disk = store.disk();
-        let file = disk.open(&store.layout().object(object)).await?;
-        let size = disk.stat(&file).await?.size;
-        let (seal, end) = read_sealed_end(&*disk, &file, size, OPEN_READ_SIZE).await?;
-        let seal = Arc::new(seal);
-        let whole = end.len() as u64 == size;
-        if whole && seal.size_bytes <= CACHE_OBJECT_SIZE_MAX as u64 {
-            let data_size = usize::try_from(seal.size_bytes).unwrap_or(usize::MAX);
-            let data = Bytes::copy_from_slice(&end[..data_size]);
-            if store.verifies_reads() {
-                check_whole(&seal, &data)?;
-            }
-            let hot = Hot { seal: Arc::clone(&seal), data: data.clone() };
-            store.cache().offer(object, ticket, hot);
-            return Ok(Stored { seal, data: Data::Memory(data) });
+        let (file, size) = disk.open_resident(&store.layout().object(object))?;
+        let (mut end, offset) = End::of(&*disk, size, OPEN_READ_SIZE);
+        if !disk.read_resident(&file, end.as_mut_slice(), offset) {
+            return None;
         }
-        let is_verified = store.verifies_reads();
-        Ok(Stored { seal, data: Data::File { disk, file, object, is_verified } })
+        let seal = end.seal(size).ok()??;
+        let opened = Opened { seal: Arc::new(seal), file, since: Instant::now() };
+        store.caches().opened.offer(object, ticket, opened.clone());
+        Stored::after_end(store, object, opened, (&end, size), hot_ticket).ok()
+    }
+
+    /// With the end of its file read: all of a file of that `size`, if it is small.
+    fn after_end(
+        store: &Store,
+        object: ObjectNumber,
+        opened: Opened,
+        (end, size): (&End, u64),
+        hot_ticket: &Ticket,
+    ) -> StoreResult<Stored> {
+        // The data lies before its seal: a file that was read whole has it all.
+        let Some(data_size) = opened.size_if_small().filter(|_| end.len() as u64 == size) else {
+            return Ok(Stored::over_file(store, object, opened));
+        };
+        let data = Bytes::copy_from_slice(&end[..data_size]);
+        Stored::in_memory(store, object, opened.seal, data, hot_ticket)
+    }
+
+    /// An object that is open already, without a wait: where the data of a small one is not in
+    /// memory, or not what was sealed, it is for [`Stored::of_opened`] to say why.
+    pub(super) fn of_opened_at_hand(
+        store: &Store,
+        object: ObjectNumber,
+        opened: Opened,
+        hot_ticket: &Ticket,
+    ) -> Option<Stored> {
+        let Some(data_size) = opened.size_if_small() else {
+            return Some(Stored::over_file(store, object, opened));
+        };
+        let data = read_resident(&*store.disk(), &opened.file, data_size)?;
+        Stored::in_memory(store, object, opened.seal, data, hot_ticket).ok()
+    }
+
+    /// An object that is open already; one read brings the data of a small one.
+    pub(super) async fn of_opened(
+        store: &Store,
+        object: ObjectNumber,
+        opened: Opened,
+        hot_ticket: &Ticket,
+    ) -> StoreResult<Stored> {
+        let Some(data_size) = opened.size_if_small() else {
+            return Ok(Stored::over_file(store, object, opened));
+        };
+        let data = read_whole(&*store.disk(), &opened.file, data_size).await;
+        data.and_then(|data| Stored::in_memory(store, object, opened.seal, data, hot_ticket))
+            .map_err(|error| error.of(object))
+    }
+
+    /// Over the data of a small object, which goes into the cache.
+    fn in_memory(
+        store: &Store,
+        object: ObjectNumber,
+        seal: Arc<Seal>,
+        data: Bytes,
+        ticket: &Ticket,
+    ) -> StoreResult<Stored> {
+        if store.verifies_reads() {
+            check_whole(&seal, &data)?;
+        }
+        let hot = Hot { seal: Arc::clone(&seal), data: data.clone() };
+        store.caches().hot.offer(object, ticket, hot);
+        Ok(Stored { seal, data: Data::Memory(data) })
+    }
+
+    fn over_file(store: &Store, object: ObjectNumber, opened: Opened) -> Stored {
+        let Opened { seal, file, .. } = opened;
+        let origin = Origin { object, caches: Arc::clone(store.caches()) };
+        let (disk, is_verified) = (store.disk(), store.verifies_reads());
+        Stored { seal, data: Data::File { disk, file, origin, is_verified } }
     }
 
     /// What the object says of itself.
@@ -103,16 +176,25 @@ impl Stored {
                 let end = usize::try_from(range.end).unwrap_or(usize::MAX);
                 Reader::from_memory(data.slice(start..end))
             }
-            &Data::File { ref disk, ref file, object, is_verified } => {
-                let read =
-                    |range| Reader::from_file(Rc::clone(disk), file.clone(), Some(object), range);
-                if !is_verified {
+            Data::File { disk, file, origin, is_verified } => {
+                let read = |range| {
+                    Reader::from_file(Rc::clone(disk), file.clone(), Some(origin.clone()), range)
+                };
+                if !*is_verified {
                     return read(range);
                 }
                 let seal = Arc::clone(&self.seal);
-                Reader::verified(VerifiedReader::new(object, seal, range, read))
+                Reader::verified(VerifiedReader::new(origin.object, seal, range, read))
             }
         }
+    }
+}
+
+impl Opened {
+    /// The size of an object that is kept in memory whole.
+    fn size_if_small(&self) -> Option<usize> {
+        let size = usize::try_from(self.seal.size_bytes).ok()?;
+        (size <= CACHE_OBJECT_SIZE_MAX).then_some(size)
     }
 }
 
@@ -141,6 +223,22 @@ impl PublicFile {
     }
 }
 
+/// The first `size` bytes of a file, in memory of their own.
+async fn read_whole(disk: &dyn Disk, file: &File, size: usize) -> StoreResult<Bytes> {
+    if let Some(data) = read_resident(disk, file, size) {
+        return Ok(data);
+    }
+    // A file of that size and no more: what is behind the data was checked when it was opened.
+    let read = read_end(disk, file, size as u64, size).await?;
+    Ok(Bytes::copy_from_slice(&read))
+}
+
+/// The same where they are in the page cache.
+fn read_resident(disk: &dyn Disk, file: &File, size: usize) -> Option<Bytes> {
+    let mut data = vec![0; size];
+    disk.read_resident(file, &mut data, 0).then(|| Bytes::from(data))
+}
+
 /// Checks an object that was read whole, before it goes into the cache: from there it is handed
 /// out without another look.
 fn check_whole(seal: &Arc<Seal>, data: &[u8]) -> StoreResult<()> {
@@ -161,19 +259,11 @@ pub(super) async fn read_sealed_end(
     read_size: usize,
 ) -> StoreResult<(Seal, End)> {
     let end = read_end(disk, file, size, read_size).await?;
-    let tail = end.last_chunk::<TAIL_SIZE>().ok_or_else(|| cut(size))?;
-    let tail = Tail::decode(tail, size)?;
-    let longer;
-    let seal = if let Some(start) = end.len().checked_sub(tail.seal_size) {
-        &end[start..]
-    } else {
-        longer = read_end(disk, file, size, tail.seal_size).await?;
-        &longer[..]
-    };
-    let seal = Seal::decode(seal)?;
-    if seal.size_bytes != tail.data_size {
-        return Err(StoreError::new(StoreErrorKind::Damaged, "seal and tail disagree"));
+    if let Some(seal) = end.seal(size)? {
+        return Ok((seal, end));
     }
+    let longer = read_end(disk, file, size, end.tail(size)?.seal_size).await?;
+    let seal = longer.seal(size)?.ok_or_else(|| cut(size))?;
     Ok((seal, end))
 }
 
@@ -191,18 +281,52 @@ impl Deref for End {
     }
 }
 
-/// The last `size_max` bytes of a file, or all of a smaller one. In a buffer of the slab if one is
-/// free: a heap would be asked for an aligned piece at every request.
+impl End {
+    /// Room for the last `size_max` bytes of a file, or all of a smaller one, and where they begin.
+    /// In a buffer of the slab if one is free: a heap would be asked for an aligned piece at every
+    /// request.
+    fn of(disk: &dyn Disk, file_size: u64, size_max: usize) -> (End, u64) {
+        let size = usize::try_from(file_size).unwrap_or(usize::MAX).min(size_max);
+        let free = disk.slab().try_take(Pool::Download).filter(|lease| lease.len() >= size);
+        let lease = free.unwrap_or_else(|| Lease::heap(size));
+        (End { lease, size }, file_size - size as u64)
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.lease[..self.size]
+    }
+
+    /// The tail of a file of `size` bytes.
+    fn tail(&self, size: u64) -> StoreResult<Tail> {
+        let tail = self.last_chunk::<TAIL_SIZE>().ok_or_else(|| cut(size))?;
+        Ok(Tail::decode(tail, size)?)
+    }
+
+    /// The seal of a file of `size` bytes; `None` when it is longer than this.
+    fn seal(&self, size: u64) -> StoreResult<Option<Seal>> {
+        let tail = self.tail(size)?;
+        let Some(start) = self.len().checked_sub(tail.seal_size) else { return Ok(None) };
+        let seal = Seal::decode(&self[start..])?;
+        if seal.size_bytes != tail.data_size {
+            return Err(StoreError::new(StoreErrorKind::Damaged, "seal and tail disagree"));
+        }
+        Ok(Some(seal))
+    }
+}
+
+/// The last `size_max` bytes of a file, or all of a smaller one.
 async fn read_end(
     disk: &dyn Disk,
     file: &File,
     file_size: u64,
     size_max: usize,
 ) -> StoreResult<End> {
-    let size = usize::try_from(file_size).unwrap_or(usize::MAX).min(size_max);
-    let free = disk.slab().try_take(Pool::Download).filter(|lease| lease.len() >= size);
-    let lease = free.unwrap_or_else(|| Lease::heap(size));
-    let read = read_full(disk, file, lease, 0..size, file_size - size as u64).await;
+    let (mut end, offset) = End::of(disk, file_size, size_max);
+    if disk.read_resident(file, end.as_mut_slice(), offset) {
+        return Ok(end);
+    }
+    let End { lease, size } = end;
+    let read = read_full(disk, file, lease, 0..size, offset).await;
     if read.result? < size {
         return Err(cut(file_size));
     }

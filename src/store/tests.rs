@@ -48,7 +48,7 @@ fn store_over(disk: Rc<dyn Disk>) -> Store {
 
 fn store_with(disk: Rc<dyn Disk>, verify_reads: bool) -> Store {
     let options = StoreOptions { verify_reads, ..options(0) };
-    Store::new(disk, Arc::new(HotCache::new(1 << 20)), volume(), &options)
+    Store::new(disk, Arc::new(Caches::new(CacheSizes::of_process(None))), volume(), &options)
 }
 
 fn options(min_free: u64) -> StoreOptions {
@@ -288,6 +288,52 @@ fn a_requester_who_leaves_early_leaves_no_object() {
 }
 
 #[test]
+fn an_object_deleted_by_one_worker_is_gone_for_all_and_frees_its_space() {
+    run(async {
+        for size in [0, 5, 60_000, 200_000] {
+            let disk = prepared().await;
+            let caches = Arc::new(Caches::new(CacheSizes::of_process(None)));
+            let worker = || {
+                let disk = Rc::clone(&disk) as Rc<dyn Disk>;
+                Store::new(disk, Arc::clone(&caches), volume(), &options(0))
+            };
+            let (first, second) = (worker(), worker());
+            let free = || async { disk.free_space(Path::new(ROOT)).await.unwrap().bytes };
+            let free_before = free().await;
+            let object = put(&first, &bytes(size, 1)).await.unwrap().object;
+            for store in [&first, &second] {
+                assert_eq!(read_all(&store.open(object).await.unwrap()).await.unwrap().len(), size);
+                assert!(store.open_at_hand(object).is_some(), "it is remembered");
+            }
+            let running = first.open(object).await.unwrap();
+            second.delete(object).await.unwrap();
+            assert!(first.open_at_hand(object).is_none());
+            let refused = first.open(object).await.err().unwrap();
+            assert_eq!(refused.kind(), StoreErrorKind::NotFound);
+            assert!(read_all(&running).await.unwrap() == bytes(size, 1), "what runs ends whole");
+            drop(running);
+            assert_eq!(free().await, free_before, "{size}: no descriptor is kept");
+        }
+    });
+}
+
+#[test]
+fn a_delete_while_an_object_is_opened_wins() {
+    run(async {
+        let disk = prepared().await;
+        let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
+        let object = put(&store, &bytes(100_000, 1)).await.unwrap().object;
+        let mut opening = std::pin::pin!(store.open(object));
+        assert!(futures_util::poll!(&mut opening).is_pending());
+        store.delete(object).await.unwrap();
+        // Opened before or after: either way nobody finds it from now on.
+        drop(opening.await);
+        assert!(store.open_at_hand(object).is_none());
+        assert_eq!(store.open(object).await.err().unwrap().kind(), StoreErrorKind::NotFound);
+    });
+}
+
+#[test]
 fn a_deleted_object_is_gone_from_disk_and_cache() {
     run(async {
         let disk = prepared().await;
@@ -329,7 +375,12 @@ fn an_upload_without_room_is_refused_before_its_first_byte() {
     run(async {
         let disk = Rc::new(MemoryDisk::new(slab(), 4).with_capacity(1 << 20));
         Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
-        let store = Store::new(disk, Arc::new(HotCache::new(0)), volume(), &options(512 << 10));
+        let store = Store::new(
+            disk,
+            Arc::new(Caches::new(CacheSizes::none())),
+            volume(),
+            &options(512 << 10),
+        );
         let refused = store.create(new_object(Some(600 << 10))).await.err().unwrap();
         assert_eq!(refused.kind(), StoreErrorKind::Full);
         assert!(store.create(new_object(Some(100 << 10))).await.is_ok());

@@ -1,10 +1,10 @@
-//! The store as a worker sees it: one handle over disk, layout, publisher and cache.
+//! The store as a worker sees it: one handle over disk, layout, publisher and caches.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::cache::HotCache;
+use super::cache::Caches;
 use super::caretaker::{Caretaker, VolumeState};
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::layout::Layout;
@@ -34,17 +34,17 @@ pub struct Store(Rc<Inner>);
 struct Inner {
     caretaker: Rc<Caretaker>,
     publisher: Publisher,
-    cache: Arc<HotCache>,
+    caches: Arc<Caches>,
     durability: Durability,
     verify_reads: bool,
 }
 
 impl Store {
-    /// A worker's store over its disk and the process's cache and volume. The root was prepared
+    /// A worker's store over its disk and the process's caches and volume. The root was prepared
     /// ([`Layout::prepare`]) before.
     pub fn new(
         disk: Rc<dyn Disk>,
-        cache: Arc<HotCache>,
+        caches: Arc<Caches>,
         volume: Arc<VolumeState>,
         options: &StoreOptions,
     ) -> Store {
@@ -53,7 +53,7 @@ impl Store {
         let verify_reads = options.verify_reads;
         let caretaker = Rc::new(Caretaker::new(disk, layout, volume, options.min_free));
         let publisher = Publisher::new(Rc::clone(&caretaker), durability);
-        Store(Rc::new(Inner { caretaker, publisher, cache, durability, verify_reads }))
+        Store(Rc::new(Inner { caretaker, publisher, caches, durability, verify_reads }))
     }
 
     /// Whether an upload may begin: the volume works, and has room for what is claimed beside the
@@ -101,22 +101,41 @@ impl Store {
         self.0.publisher.publish(sealed).await
     }
 
+    /// Opens an object without a wait: one that is remembered, or whose name and seal are in the
+    /// kernel's memory. `None` says nothing of it: [`Store::open`] does.
+    pub fn open_at_hand(&self, object: ObjectNumber) -> Option<Stored> {
+        let hot_ticket = match self.0.caches.hot.get(object) {
+            Ok(hot) => return Some(Stored::from_hot(hot)),
+            Err(ticket) => ticket,
+        };
+        match self.0.caches.opened.get_fresh(object) {
+            Ok(opened) => Stored::of_opened_at_hand(self, object, opened, &hot_ticket),
+            Err(ticket) => Stored::at_hand(self, object, &ticket, &hot_ticket),
+        }
+    }
+
     /// Opens an object.
     ///
     /// # Errors
     /// `NotFound`; `Damaged` when it is not what was sealed; `VolumeFailed` when it may be there
     /// but the volume is not.
     pub async fn open(&self, object: ObjectNumber) -> StoreResult<Stored> {
-        let ticket = match self.0.cache.get(object) {
+        let hot_ticket = match self.0.caches.hot.get(object) {
             Ok(hot) => return Ok(Stored::from_hot(hot)),
             Err(ticket) => ticket,
         };
-        match Stored::open(self, object, &ticket).await {
-            Err(error) if error.kind() == StoreErrorKind::NotFound => {
-                self.0.caretaker.check_working().and(Err(error))
+        let stored = match self.0.caches.opened.get_fresh(object) {
+            Ok(opened) => Stored::of_opened(self, object, opened, &hot_ticket).await,
+            Err(ticket) => Stored::open(self, object, &ticket, &hot_ticket).await,
+        };
+        stored.or_else(|error| {
+            if error.kind() == StoreErrorKind::NotFound {
+                return self.0.caretaker.check_working().and(Err(error));
             }
-            opened => opened,
-        }
+            // Whoever mends it replaces the file: the next reader opens it anew.
+            self.0.caches.forget(object);
+            Err(error)
+        })
     }
 
     /// Deletes an object, durably. Downloads that run finish.
@@ -133,7 +152,7 @@ impl Store {
             Err(error) => return Err(self.0.caretaker.lost(error)),
         }
         // After the removal: whoever misses from here on finds no file to bring back.
-        self.0.cache.forget(object);
+        self.0.caches.forget(object);
         let directory = layout.directory(object.as_bytes()[0]);
         disk.sync_dir(&directory).await.map_err(|error| self.0.caretaker.lost(error))
     }
@@ -177,8 +196,8 @@ impl Store {
         self.0.verify_reads
     }
 
-    pub(super) fn cache(&self) -> &HotCache {
-        &self.0.cache
+    pub(super) fn caches(&self) -> &Arc<Caches> {
+        &self.0.caches
     }
 }
 

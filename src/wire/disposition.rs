@@ -17,13 +17,13 @@ pub fn inline(name: &str) -> String {
 }
 
 fn disposition(kind: &str, name: &str) -> String {
+    if name.chars().all(is_plain) {
+        return [kind, "; filename=\"", name, "\""].concat();
+    }
     let fallback: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
-    let mut value = format!("{kind}; filename=\"{fallback}\"");
-    if fallback != name {
-        value.push_str("; filename*=UTF-8''");
-        for byte in name.bytes() {
-            push_encoded(&mut value, byte);
-        }
+    let mut value = format!("{kind}; filename=\"{fallback}\"; filename*=UTF-8''");
+    for byte in name.bytes() {
+        push_encoded(&mut value, byte);
     }
     value
 }

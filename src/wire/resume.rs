@@ -84,7 +84,7 @@ impl Representation {
     /// of another file.
     pub fn resume_from(&self, offset: u64) -> Option<ResumeRequest> {
         let if_range = match self.validator.as_ref()? {
-            Validator::Tag(tag) => tag.to_string(),
+            Validator::Tag(tag) => tag.spelled(),
             Validator::Modified(date) => date.clone(),
         };
         Some(ResumeRequest { range: format!("bytes={offset}-"), if_range })

@@ -1,6 +1,8 @@
 //! `DELETE /files/{file_id}`: only with the token that came with the upload, and for good.
 
-use crate::harness::{Daemon, objects, payload};
+use std::fs;
+
+use crate::harness::{Daemon, Setup, objects, payload};
 
 #[test]
 fn a_deleted_file_is_gone_also_after_a_restart() {
@@ -44,6 +46,32 @@ fn a_wrong_or_missing_token_deletes_nothing() {
     missing.error(401);
     assert!(missing.header("www-authenticate").is_some(), "RFC 9110, section 15.5.2");
     assert_eq!(daemon.get(&uploaded.target()).body, b"precious");
+}
+
+#[test]
+fn a_deleted_file_is_gone_on_every_worker_and_nobody_keeps_it_open() {
+    let daemon = Setup::new().workers(2).start();
+    let (mut first, mut second) = (daemon.connect(), daemon.connect());
+    for size in [4_000, 300_000] {
+        let uploaded = first.put("a.bin", &payload(1, size));
+        for client in [&mut first, &mut second, &mut daemon.connect(), &mut daemon.connect()] {
+            assert_eq!(client.get(&uploaded.target()).status, 200);
+        }
+        let bearer = format!("Bearer {}", uploaded.delete_token);
+        let headers = [("Authorization", bearer.as_str())];
+        assert_eq!(daemon.request("DELETE", &uploaded.target(), &headers, b"").status, 204);
+        for client in [&mut first, &mut second, &mut daemon.connect(), &mut daemon.connect()] {
+            client.get(&uploaded.target()).error(404);
+        }
+        assert_eq!(deleted_files_open(daemon.pid()), 0, "{size}: its blocks are free");
+    }
+}
+
+/// Descriptors of a process whose files have no name any more.
+fn deleted_files_open(pid: u32) -> usize {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let targets = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    targets.filter(|target| target.to_string_lossy().ends_with("(deleted)")).count()
 }
 
 #[test]

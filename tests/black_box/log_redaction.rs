@@ -39,14 +39,14 @@ fn exercise(setup: &Setup, secret: &str) {
         .allow("is damaged")
         .allow("damaged seal")
         .start();
-    let uploaded = upload(&daemon);
+    let mut uploaded = upload(&daemon);
     for one in &uploaded {
         ask_by_path(&daemon, one);
         ask_by_form(&daemon, one);
         ask_badly(&daemon, one);
     }
     break_off(&daemon);
-    damage(&daemon, &uploaded);
+    uploaded.push(damage(&daemon));
     delete(&daemon, &uploaded);
     drain(&mut daemon, &uploaded[0]);
     let log = daemon.log_text();
@@ -138,8 +138,9 @@ fn break_off(daemon: &Daemon) {
 }
 
 /// Nothing but a look at the disk finds this out.
-fn damage(daemon: &Daemon, uploaded: &[Uploaded]) {
-    let large = uploaded.iter().find(|one| one.size == LARGE_SIZE as u64).unwrap();
+/// A file that nobody has asked for yet: the seal of another is remembered.
+fn damage(daemon: &Daemon) -> Uploaded {
+    let large = daemon.connect().put("damaged.bin", &payload(9, LARGE_SIZE));
     for path in objects(daemon.root()) {
         let size = fs::metadata(&path).unwrap().len();
         if size > LARGE_SIZE as u64 {
@@ -148,6 +149,7 @@ fn damage(daemon: &Daemon, uploaded: &[Uploaded]) {
         }
     }
     daemon.get(&large.target()).error(500);
+    large
 }
 
 fn delete(daemon: &Daemon, uploaded: &[Uploaded]) {

@@ -19,7 +19,7 @@ use crate::http::HttpOptions;
 use crate::id::IdService;
 use crate::import::{ImportOptions, Importer, SystemNetwork};
 use crate::store::{
-    Digester, Digests, Durability, HotCache, Layout, Store, StoreOptions, VolumeState,
+    CacheSizes, Caches, Digester, Digests, Durability, Layout, Store, StoreOptions, VolumeState,
 };
 use crate::telemetry::Metrics;
 use crate::worker::{Drain, Presence};
@@ -62,7 +62,7 @@ impl Bench {
             verify_reads: false,
         };
         let volume = Arc::new(VolumeState::default());
-        let cache = Arc::new(HotCache::new(1 << 20));
+        let cache = Arc::new(Caches::new(CacheSizes::of_process(None)));
         let store = Store::new(Rc::clone(&disk) as _, cache, volume, &options);
         let (drain, metrics) = (Drain::new(), Metrics::new(1));
         let face = Rc::new(FaceParts {

@@ -8,7 +8,9 @@ use tokio::task::{JoinHandle, LocalSet, yield_now};
 
 use super::*;
 use crate::disk::{MemoryDisk, Slab, SlabOptions};
-use crate::store::{Durability, HotCache, Layout, NewObject, Store, StoreOptions, VolumeState};
+use crate::store::{
+    CacheSizes, Caches, Durability, Layout, NewObject, Store, StoreOptions, VolumeState,
+};
 use crate::telemetry::Metrics;
 use crate::wire::DigestHasher;
 
@@ -37,7 +39,7 @@ impl Bench {
         };
         let metrics = Metrics::new(1);
         let volume = Arc::new(VolumeState::default());
-        let cache = Arc::new(HotCache::new(0));
+        let cache = Arc::new(Caches::new(CacheSizes::none()));
         let store = Store::new(Rc::clone(&disk) as _, cache, volume, &options);
         let digests = Rc::new(Digests::new(Digester::start().unwrap(), metrics.worker(0)));
         Bench { disk, store, digests }

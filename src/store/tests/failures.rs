@@ -189,7 +189,7 @@ fn workers_share_what_is_known_of_the_volume() {
         let memory = prepared().await;
         let fault = FaultPlan::fail_from(1, Fault::Errno(libc::EROFS));
         let sick = Rc::new(FaultyDisk::new(Rc::clone(&memory) as Rc<dyn Disk>, fault));
-        let (volume, cache) = (volume(), Arc::new(HotCache::new(0)));
+        let (volume, cache) = (volume(), Arc::new(Caches::new(CacheSizes::none())));
         let options = options(0);
         let one = Store::new(sick, Arc::clone(&cache), Arc::clone(&volume), &options);
         let other = Store::new(memory, cache, volume, &options);
@@ -202,7 +202,7 @@ fn workers_share_what_is_known_of_the_volume() {
 async fn small_disk(size: u64, min_free: u64) -> (Rc<MemoryDisk>, Store) {
     let disk = Rc::new(MemoryDisk::new(slab(), 4).with_capacity(size));
     Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
-    let cache = Arc::new(HotCache::new(0));
+    let cache = Arc::new(Caches::new(CacheSizes::none()));
     let store = Store::new(Rc::clone(&disk) as Rc<dyn Disk>, cache, volume(), &options(min_free));
     (disk, store)
 }
@@ -307,11 +307,12 @@ fn a_damaged_object_is_named_in_the_error() {
         store_over(Rc::clone(&counted) as Rc<dyn Disk>).open(object).await.unwrap();
         let eio = Fault::Errno(libc::EIO);
         let sick = FaultyDisk::new(memory, FaultPlan::fail_from(counted.operations(), eio));
-        let sick = store_over(Rc::new(sick));
-        let stored = sick.open(object).await.unwrap();
+        let sick: Rc<dyn Disk> = Rc::new(sick);
+        let stored = store_over(Rc::clone(&sick)).open(object).await.unwrap();
         let error = read_all(&stored).await.unwrap_err();
         assert!(error.to_string().starts_with(&named), "{error}");
-        let error = sick.open(object).await.err().unwrap();
+        // Another store: this one has the object open.
+        let error = store_over(sick).open(object).await.err().unwrap();
         assert!(error.to_string().starts_with(&named), "{error}");
     });
 }
