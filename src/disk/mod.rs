@@ -14,6 +14,7 @@ mod loan;
 mod lock;
 mod memory;
 mod metered;
+mod naming;
 mod probe;
 mod registered;
 mod seeded;
