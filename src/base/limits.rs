@@ -185,6 +185,16 @@ pub const VERIFY_OBJECT_COST: u64 = 256 << 10;
 /// Damages of one object that are told, each one a run of blocks; the rest is counted.
 pub const DAMAGES_TOLD_MAX: usize = 64;
 
+// ---- copy -----------------------------------------------------------------------------------
+
+/// Default chunk of a copy, bytes.
+pub const COPY_CHUNK_SIZE_DEFAULT: usize = 1 << 20;
+/// Default chunks of a copy in flight, each being read or written.
+pub const COPY_QUEUE_DEPTH_DEFAULT: usize = 16;
+/// Most memory that a copy takes for its chunks in flight, bytes: 64 of the largest chunk, 1024 of
+/// 1 MiB.
+pub const COPY_MEMORY_MAX: usize = 1 << 30;
+
 // ---- worker ---------------------------------------------------------------------------------
 
 /// Connections one worker holds unless told otherwise; further ones wait in the listener's

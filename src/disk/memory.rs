@@ -109,6 +109,16 @@ impl MemoryDisk {
         self.volume.lock().plant_symlink(target, path);
     }
 
+    /// Other bytes for the file of that name, which may be open: as if another program wrote them.
+    pub fn overwrite(&self, path: &Path, data: &[u8]) {
+        self.volume.lock().overwrite(path, data);
+    }
+
+    /// Flips a bit of the byte at `offset` in each file that has no name, as a failing disk does.
+    pub fn flip_unnamed(&self, offset: usize) {
+        self.volume.lock().flip_unnamed(offset);
+    }
+
     /// The bytes of the file of that name.
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
         self.volume.lock().contents(path)

@@ -132,7 +132,8 @@ pub(super) fn next_data(file: &fs::File, offset: u64) -> io::Result<Option<Range
         // Cut off meanwhile.
         Err(Errno::NXIO) => Ok(None),
         Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok((start < size).then_some(start..size)),
-        found => Ok(Some(start..found?)),
+        // Empty only when a hole was made there meanwhile.
+        found => Ok(Some(start..found?).filter(|run| run.start < run.end)),
     }
 }
 

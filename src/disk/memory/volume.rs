@@ -379,6 +379,22 @@ impl Volume {
         self.plant_entry(path, Entry::Symlink(target.to_owned()));
     }
 
+    pub(super) fn overwrite(&mut self, path: &Path, data: &[u8]) {
+        match self.find(path) {
+            Ok(inode) => *self.change(inode) = data.to_vec(),
+            Err(errno) => panic!("there is a file to overwrite: errno {errno}"),
+        }
+    }
+
+    pub(super) fn flip_unnamed(&mut self, offset: usize) {
+        let unnamed = self.inodes.values_mut().filter(|inode| inode.name_count == 0);
+        for inode in unnamed {
+            if let Some(byte) = Arc::make_mut(&mut inode.seen.state).get_mut(offset) {
+                *byte ^= 0x40;
+            }
+        }
+    }
+
     fn plant_entry(&mut self, path: &Path, entry: Entry) {
         let mut ancestors: Vec<&Path> = path.ancestors().skip(1).collect();
         ancestors.reverse();
