@@ -216,7 +216,8 @@ struct Summary {
 impl Summary {
     fn text(&self, verified: bool) -> String {
         let time = Duration::from_millis(self.milliseconds);
-        let files = if self.files == 1 { "1 file".to_owned() } else { format!("{} files", self.files) };
+        let files =
+            if self.files == 1 { "1 file".to_owned() } else { format!("{} files", self.files) };
         let verdict = match (self.complete, verified) {
             (true, true) => ", verified",
             (true, false) => "",
@@ -259,7 +260,8 @@ mod tests {
 
     #[test]
     fn the_summary_says_what_was_copied() {
-        let summary = Summary { files: 1, bytes: 5_000_000_000, milliseconds: 2500, complete: true };
+        let summary =
+            Summary { files: 1, bytes: 5_000_000_000, milliseconds: 2500, complete: true };
         assert_eq!(summary.text(true), "copied 1 file, 5.0 GB in 2.5 s (2.0 GB/s), verified");
         let summary = Summary { files: 2, complete: false, ..summary };
         assert_eq!(summary.text(true), "copied 2 files, 5.0 GB in 2.5 s (2.0 GB/s), not the rest");

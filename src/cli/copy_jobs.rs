@@ -22,11 +22,7 @@ pub(super) struct Job {
 }
 
 /// The files to copy, in order.
-pub(super) fn jobs(
-    sources: &[PathBuf],
-    target: &Path,
-    replace: bool,
-) -> Result<Vec<Job>, Failure> {
+pub(super) fn jobs(sources: &[PathBuf], target: &Path, replace: bool) -> Result<Vec<Job>, Failure> {
     let into_directory = fs::metadata(target).is_ok_and(|found| found.is_dir());
     if sources.len() > 1 && !into_directory {
         return Err(Failure::usage(format!(
@@ -67,9 +63,8 @@ fn check(source: &Path, target: PathBuf, replace: bool) -> Result<Job, Failure> 
 
 fn check_target(from: &Metadata, target: PathBuf, replace: bool) -> Result<PathBuf, Failure> {
     let Ok(entry) = fs::symlink_metadata(&target) else { return check_directory(target) };
-    let refuse = |why: &str| {
-        Failure::failed(format!("cannot copy to {}: {why}", printable::path(&target)))
-    };
+    let refuse =
+        |why: &str| Failure::failed(format!("cannot copy to {}: {why}", printable::path(&target)));
     match fs::metadata(&target) {
         Ok(to) if (to.dev(), to.ino()) == (from.dev(), from.ino()) => {
             Err(refuse("it is the source itself, by this or another name"))
@@ -103,9 +98,10 @@ fn refused(source: &Path, why: &str) -> Failure {
 }
 
 fn unread(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        _ => error.to_string(),
+    if error.kind() == io::ErrorKind::NotFound {
+        "there is no such file".to_owned()
+    } else {
+        error.to_string()
     }
 }
 

@@ -15,8 +15,9 @@ const TEMPLATE: &str = "{msg} {wide_bar} {percent}% {decimal_bytes}/{decimal_tot
 /// A bar of `length` bytes; one that shows nothing where none is wanted.
 pub(super) fn progress_bar(when: ShowProgress, length: u64) -> ProgressBar {
     let target = match when {
-        ShowProgress::OnTerminal if stderr().is_terminal() => ProgressDrawTarget::stderr(),
-        ShowProgress::Always if stderr().is_terminal() => ProgressDrawTarget::stderr(),
+        ShowProgress::OnTerminal | ShowProgress::Always if stderr().is_terminal() => {
+            ProgressDrawTarget::stderr()
+        }
         // A terminal that another program plays.
         ShowProgress::Always => ProgressDrawTarget::term_like(Box::new(Piped)),
         ShowProgress::OnTerminal | ShowProgress::Never => ProgressDrawTarget::hidden(),

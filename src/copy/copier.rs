@@ -116,12 +116,8 @@ pub async fn write(
         disk.sync_data(&file).await.map_err(CopyError::target)?;
     }
     if let Some(copied) = blake3 {
-        let reading = Pass {
-            from: (&file, before.size),
-            to: None,
-            progress: &progress.verified,
-            ..pass
-        };
+        let reading =
+            Pass { from: (&file, before.size), to: None, progress: &progress.verified, ..pass };
         compare(copied, reading.run().await)?;
     }
     let copied = Copied { size_bytes: before.size, blake3, has_attributes };

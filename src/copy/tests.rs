@@ -78,7 +78,7 @@ fn every_size_comes_out_as_it_went_in() {
                 // Short transfers and completions out of order are no faults.
                 let plan = FaultPlan::seeded(size as u64, 3).and_one_in(4, Fault::Short);
                 let bench = Bench::new(&data, plan);
-                let options = CopyOptions { verify, durable, ..OPTIONS };
+                let options = CopyOptions { durable, verify, ..OPTIONS };
                 let copied = bench.copy(&options).await.unwrap();
                 let blake3 = verify.then(|| *blake3::hash(&data).as_bytes());
                 let size_bytes = size as u64;

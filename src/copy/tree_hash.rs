@@ -20,7 +20,7 @@ use blake3::hazmat::{
 };
 
 /// Bytes of zeros hashed at a time.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// A hash in the making.
 pub(super) struct TreeHash {

@@ -29,11 +29,11 @@ use tokio_uring::buf::fixed::FixedBufRegistry;
 use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
 
 use super::registered::Region;
-use super::{naming, syscall};
 use super::{
     Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease, Op, Slab,
     Stat, Transfer,
 };
+use super::{naming, syscall};
 use crate::base::limits::{DIRECTORIES_OPEN_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
 use crate::telemetry::WorkerMetrics;
 
