@@ -11,6 +11,7 @@
 //! | 3 | [`worker`] | threads, pinning, listeners, hand-over, drain |
 //! | 3 | [`store`] | objects: write, seal, publish, read, recover |
 //! | 3 | [`import`] | fetching a file for somebody else |
+//! | 3 | [`copy`] | a file to another place, chunks in flight |
 //! | 2 | [`disk`] | the `Disk` trait and its engines; the slab; the probe |
 //! | 1 | [`plan`] | the chunk planner; pure |
 //! | 1 | [`wire`] | codecs shared by both ends; pure |
@@ -21,6 +22,7 @@
 pub mod base;
 pub mod cli;
 pub mod config;
+pub mod copy;
 pub mod disk;
 pub mod http;
 pub mod id;

@@ -1,5 +1,7 @@
 //! One file per subcommand. Floor 6.
 
+mod copy;
+mod copy_jobs;
 mod doctor;
 mod failure;
 mod figures;
@@ -11,9 +13,11 @@ mod house;
 mod notify;
 mod printable;
 mod process;
+mod progress_bar;
 mod serve;
 mod verify;
 
+pub use copy::copy;
 pub use doctor::doctor;
 pub use failure::Failure;
 pub use generate::generate;

@@ -29,6 +29,8 @@ pub enum Command {
     Serve(ServeArguments),
     /// Check every stored object against its hashes; beside a running daemon too
     Verify(VerifyArguments),
+    /// Copy files as fast as the disk allows, whole or not at all
+    Copy(CopyArguments),
     /// Say what works here for `serve`, what does not, and the remedy
     Doctor(DoctorArguments),
     /// Ask a running daemon whether it is ready: exit code 0 if it is, 1 if not
@@ -108,6 +110,42 @@ pub struct VerifyArguments {
     pub engine: EngineArgument,
 }
 
+/// The flags of `copy`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = COPY_HELP)]
+pub struct CopyArguments {
+    /// Regular files to copy
+    #[arg(value_name = "SRC", required = true)]
+    pub sources: Vec<PathBuf>,
+    /// Name of the copy, or a directory for it
+    #[arg(value_name = "DST", required = true)]
+    pub target: PathBuf,
+    /// Chunks in flight, each being read or written
+    #[arg(long, value_name = "N", env = "RINGHOLD_QUEUE_DEPTH", default_value = "16")]
+    pub queue_depth: usize,
+    /// Bytes per read and write, a power of two
+    #[arg(long, value_name = "SIZE", env = "RINGHOLD_CHUNK_SIZE", default_value = "1MiB")]
+    pub chunk_size: ByteSize,
+    /// What moves the bytes
+    #[arg(long, env = "RINGHOLD_ENGINE", default_value = "auto")]
+    pub engine: EngineArgument,
+    /// Read the copy back and compare it before it gets its name; prints its BLAKE3
+    #[arg(long, env = "RINGHOLD_VERIFY", value_parser = BoolishValueParser::new())]
+    pub verify: bool,
+    /// Replace a file of that name, in one step, when the copy is whole
+    #[arg(long, env = "RINGHOLD_FORCE", value_parser = BoolishValueParser::new())]
+    pub force: bool,
+    /// What the end of a copy means: its bytes on stable storage, or nothing
+    #[arg(long, env = "RINGHOLD_DURABILITY", default_value = "full")]
+    pub durability: DurabilityArgument,
+    /// Whether progress is shown on stderr
+    #[arg(long, value_name = "WHEN", env = "RINGHOLD_PROGRESS", default_value = "auto")]
+    pub progress: ProgressArgument,
+    /// Tell each copy, and the summary, as a line of JSON
+    #[arg(long, env = "RINGHOLD_JSON", value_parser = BoolishValueParser::new())]
+    pub json: bool,
+}
+
 /// The flags of `doctor`: those of `serve`, whose start it looks into.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = DOCTOR_HELP)]
@@ -140,6 +178,12 @@ Give it the flags and the environment that `serve` gets, and run it as the same 
 very start. It leaves nothing behind, and a daemon may run meanwhile.
 
 Exit code: 0 serve would run (warnings or not), 1 it would not, 2 asked wrongly.";
+
+const COPY_HELP: &str = "\
+Several SRC go into a directory DST. A copy keeps permissions, modification time and holes, not the
+owner. It has no name until it is whole: stopped, killed or failed, it leaves nothing.
+
+Exit code: 0 all were copied, 1 one was not or it was stopped, 2 asked wrongly.";
 
 const VERIFY_HELP: &str = "\
 A finding is a line on stdout; progress and the summary go to stderr. Nothing is written, and no
@@ -190,6 +234,17 @@ pub enum DurabilityArgument {
     None,
 }
 
+/// `--progress`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProgressArgument {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
 /// A size, or `none`, which is 0.
 fn parse_rate(text: &str) -> Result<ByteSize, String> {
     if text.eq_ignore_ascii_case("none") {
@@ -223,7 +278,8 @@ mod tests {
         let mut command = Arguments::command();
         command.build();
         for subcommand in command.get_subcommands().filter(|one| one.get_name() != "help") {
-            for flag in subcommand.get_arguments().filter(|flag| flag.get_id() != "help") {
+            let flags = subcommand.get_arguments().filter(|one| !one.is_positional());
+            for flag in flags.filter(|flag| flag.get_id() != "help") {
                 let long = flag.get_long().expect("flags are written out");
                 let expected = format!("RINGHOLD_{}", long.to_uppercase().replace('-', "_"));
                 let name = flag.get_env().map(|name| name.to_string_lossy().into_owned());
@@ -269,6 +325,8 @@ mod tests {
             &["ringhold", "serve", "--import-allow", "localhost"],
             &["ringhold", "serve", "extra"],
             &["ringhold", "verify", "--rate", "fast"],
+            &["ringhold", "copy", "only-one"],
+            &["ringhold", "copy", "--progress", "sometimes", "a", "b"],
             &["ringhold", "sever"],
         ] {
             let refused = Arguments::try_parse_from(wrong).unwrap_err();

@@ -1,6 +1,7 @@
 //! Flags and environment to one Options per part. Floor 5.
 
 mod arguments;
+mod copy;
 mod environment;
 mod error;
 mod secret;
@@ -9,9 +10,10 @@ mod service_manager;
 mod verify;
 
 pub use arguments::{
-    Arguments, Command, DoctorArguments, Generated, HealthArguments, ServeArguments,
+    Arguments, Command, CopyArguments, DoctorArguments, Generated, HealthArguments, ServeArguments,
     VerifyArguments,
 };
+pub use copy::{CopyCommand, ShowProgress};
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use secret::{Secret, SecretOrigin};

@@ -95,14 +95,14 @@ fn worker_count(flag: Option<usize>, environment: &Environment) -> Result<usize,
     }
 }
 
-fn within(name: &str, value: usize, max: usize) -> Result<usize, ConfigError> {
+pub(super) fn within(name: &str, value: usize, max: usize) -> Result<usize, ConfigError> {
     if (1..=max).contains(&value) {
         return Ok(value);
     }
     Err(ConfigError::new(format!("{name} is {value}: give a number from 1 to {max}")))
 }
 
-fn chunk_size(size: ByteSize) -> Result<usize, ConfigError> {
+pub(super) fn chunk_size(size: ByteSize) -> Result<usize, ConfigError> {
     let fits = usize::try_from(size.0)
         .ok()
         .filter(|size| (CHUNK_SIZE_MIN..=CHUNK_SIZE_MAX).contains(size) && size.is_power_of_two());

@@ -32,6 +32,8 @@ pub struct Stat {
     pub modified: SystemTime,
     /// Whether this is a regular file (not a directory, device, pipe or socket).
     pub is_file: bool,
+    /// Permission bits (chmod(2)), those that change the user or group of a program included.
+    pub mode: u32,
 }
 
 /// What is free on the filesystem of a directory, and which directory that was.
@@ -78,7 +80,8 @@ pub struct EngineReport {
 /// 3. The kernel owns a transfer's lease and file until its completion, also when the future is
 ///    dropped.
 /// 4. `sync_data` covers the writes whose completion was seen before it was called, no others.
-/// 5. `link` never replaces a name and does not make it durable; `sync_dir` does.
+/// 5. `link` never replaces a name; `replace` does, and whoever opens the name meanwhile finds the
+///    old file or the new one. Neither makes the name durable; `sync_dir` does.
 /// 6. After [`Disk::drain`] resolves nothing is in flight and later operations are refused.
 pub trait Disk {
     /// Which engine this is and what it could not get.
@@ -105,8 +108,16 @@ pub trait Disk {
     /// symbolic link leads out of it (`openat2` with `RESOLVE_BENEATH`). A way out is `NotFound`.
     fn open_beneath(&self, dir: &Path, path: &Path) -> Op<DiskResult<File>>;
 
-    /// Size, modification time and type.
+    /// Size, modification time, type and permissions.
     fn stat(&self, file: &File) -> Op<DiskResult<Stat>>;
+
+    /// Gives the file the permissions and the modification time of `stat`. Later writes change the
+    /// time again.
+    fn set_attributes(&self, file: &File, stat: Stat) -> Op<DiskResult<()>>;
+
+    /// The first run of data that ends after `offset`, cut to begin there; `None` when only a hole
+    /// follows, or nothing. Where holes are not known all is data. Runs need not be aligned.
+    fn next_data(&self, file: &File, offset: u64) -> Op<DiskResult<Option<Range<u64>>>>;
 
     /// Turns direct I/O on or off for later transfers of this file. `Ok(false)` where the
     /// filesystem cannot: transfers stay buffered.
@@ -144,6 +155,12 @@ pub trait Disk {
 
     /// Gives an unnamed file its name; `Exists` if the name is taken.
     fn link(&self, file: &File, path: &Path) -> Op<DiskResult<()>>;
+
+    /// Gives an unnamed file its name, which may be another file's until then. Over such a one it
+    /// first gets a temporary name beside it, which a process that is killed there leaves behind.
+    /// When it fails over a name that is taken, the file may be lost: one that had a name and lost
+    /// it can get no other.
+    fn replace(&self, file: &File, path: &Path) -> Op<DiskResult<()>>;
 
     /// Makes a directory's entries durable (`fsync`).
     fn sync_dir(&self, path: &Path) -> Op<DiskResult<()>>;

@@ -10,12 +10,13 @@ mod engines;
 use std::ops::Range;
 use std::path::Path;
 use std::pin::pin;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use futures_util::poll;
 
 use self::bench::{Bench, CHUNK_COUNT, CHUNK_SIZE, Engine, Options, abandon, depth, kind, pattern};
-use super::{DiskErrorKind, EngineKind, File, Lease, Op, Pool, TEMPORARY_PREFIX, Transfer};
+use super::{DiskErrorKind, EngineKind, File, Lease, Op, Pool, Stat, TEMPORARY_PREFIX, Transfer};
 use crate::base::limits::BLOCK_SIZE;
 
 /// Runs the suite on an engine, as a module of this name.
@@ -27,9 +28,12 @@ macro_rules! contract_suite {
             a_read_at_the_end_gives_nothing
             direct_transfers_are_aligned_and_buffered_ones_need_not_be
             a_link_never_replaces
+            a_replacement_takes_the_name_of_another_file
             a_file_without_a_name_leaves_nothing
             no_path_leads_out_of_open_beneath
             allocation_lengthens_and_truncation_cuts
+            attributes_are_those_that_were_set
+            data_is_found_between_holes
             directories_are_made_once_and_listed
             a_removed_file_stays_readable_until_it_is_closed
             what_needs_no_wait_is_the_same_bytes_or_nothing
@@ -155,6 +159,31 @@ async fn a_link_never_replaces<E: Engine>() {
     }
 }
 
+async fn a_replacement_takes_the_name_of_another_file<E: Engine>() {
+    for tmpfile in [true, false] {
+        let bench = E::bench(&Options { queue_depth: 2, tmpfile });
+        bench.plant("name", b"old");
+        bench.plant("directory/file", b"");
+        let old = bench.disk.open(&bench.at("name")).await.unwrap();
+        let new = bench.disk.create_unnamed(&bench.root).await.unwrap();
+        bench.write(&new, b"new", 0).await;
+        let nowhere = bench.disk.replace(&new, &bench.at("missing/name")).await;
+        assert_eq!(kind(nowhere), DiskErrorKind::NotFound);
+        let lost = bench.disk.create_unnamed(&bench.root).await.unwrap();
+        let directory = bench.disk.replace(&lost, &bench.at("directory")).await;
+        assert!(directory.is_err(), "a file is no directory's replacement");
+        drop(lost);
+        bench.disk.replace(&new, &bench.at("name")).await.unwrap();
+        assert_eq!(bench.read(&old, 10, 0).await, b"old", "who has it open keeps it");
+        let other = bench.disk.create_unnamed(&bench.root).await.unwrap();
+        bench.disk.replace(&other, &bench.at("free")).await.unwrap();
+        drop((old, new, other));
+        assert_eq!(bench.names().await, ["directory", "free", "name"]);
+        assert_eq!(bench.contents("name").unwrap(), b"new");
+        bench.finish().await;
+    }
+}
+
 async fn a_file_without_a_name_leaves_nothing<E: Engine>() {
     for tmpfile in [true, false] {
         let bench = E::bench(&Options { queue_depth: 2, tmpfile });
@@ -216,6 +245,45 @@ async fn allocation_lengthens_and_truncation_cuts<E: Engine>() {
     assert_eq!(bench.disk.stat(&file).await.unwrap().size, 3);
     bench.disk.truncate(&file, 5).await.unwrap();
     assert_eq!(bench.read(&file, 10, 0).await, b"hel\0\0");
+    drop(file);
+    bench.finish().await;
+}
+
+async fn attributes_are_those_that_were_set<E: Engine>() {
+    let bench = depth::<E>(2);
+    let file = bench.disk.create_unnamed(&bench.root).await.unwrap();
+    bench.write(&file, b"data", 0).await;
+    let before = bench.disk.stat(&file).await.unwrap();
+    assert_eq!(before.mode, 0o600);
+    let modified = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
+    let wanted = Stat { modified, mode: 0o754, ..before };
+    bench.disk.set_attributes(&file, wanted).await.unwrap();
+    assert_eq!(bench.disk.stat(&file).await.unwrap(), wanted);
+    bench.write(&file, b"more", 0).await;
+    assert_ne!(bench.disk.stat(&file).await.unwrap().modified, modified);
+    drop(file);
+    bench.finish().await;
+}
+
+async fn data_is_found_between_holes<E: Engine>() {
+    const HOLE: u64 = 1 << 20;
+    let bench = depth::<E>(2);
+    let file = bench.disk.create_unnamed(&bench.root).await.unwrap();
+    let next = async |offset| bench.disk.next_data(&file, offset).await.unwrap();
+    assert_eq!(next(0).await, None, "an empty file has none");
+    bench.write(&file, &[7; BLOCK_SIZE], HOLE).await;
+    bench.disk.truncate(&file, 3 * HOLE).await.unwrap();
+    let block = HOLE..HOLE + BLOCK_SIZE as u64;
+    let found = next(0).await.unwrap();
+    // What knows no holes says that all is data, and tmpfs may know them in larger pieces.
+    assert!(found.start <= block.start && found.end >= block.end, "{found:?}");
+    let within = next(block.start + 5).await.unwrap();
+    assert_eq!((within.start, within.end), (block.start + 5, found.end));
+    if found.end < 3 * HOLE {
+        assert_eq!(next(found.end).await, None, "the file ends with a hole");
+    }
+    assert_eq!(next(3 * HOLE).await, None);
+    assert_eq!(next(1 << 40).await, None);
     drop(file);
     bench.finish().await;
 }
@@ -402,6 +470,10 @@ async fn drop_each_operation(bench: &Bench, file: &File, polls: usize) {
     abandon(disk.open_beneath(root, Path::new("other")), polls).await;
     let unnamed = disk.create_unnamed(root).await.unwrap();
     abandon(disk.link(&unnamed, &bench.at(&format!("link-{polls}"))), polls).await;
+    let unnamed = disk.create_unnamed(root).await.unwrap();
+    abandon(disk.replace(&unnamed, &bench.at(&format!("link-{polls}"))), polls).await;
+    abandon(disk.set_attributes(&unnamed, disk.stat(&unnamed).await.unwrap()), polls).await;
+    abandon(disk.next_data(&unnamed, 0), polls).await;
     abandon(disk.sync_data(&unnamed), polls).await;
     abandon(disk.allocate(&unnamed, 0, 4096), polls).await;
     abandon(disk.truncate(&unnamed, 100), polls).await;
@@ -416,6 +488,7 @@ async fn drop_each_operation(bench: &Bench, file: &File, polls: usize) {
 async fn after_the_drain_everything_is_refused<E: Engine>() {
     let bench = depth::<E>(2);
     let file = bench.disk.create_unnamed(&bench.root).await.unwrap();
+    let stat = bench.disk.stat(&file).await.unwrap();
     let root = &bench.root;
     {
         // A drain whose answer nobody took is no trouble, and a second one neither.
@@ -436,13 +509,16 @@ async fn after_the_drain_everything_is_refused<E: Engine>() {
         kind(disk.truncate(&file, 0).await),
         kind(disk.sync_data(&file).await),
         kind(disk.link(&file, &bench.at("x")).await),
+        kind(disk.replace(&file, &bench.at("x")).await),
+        kind(disk.set_attributes(&file, stat).await),
+        kind(disk.next_data(&file, 0).await),
         kind(disk.sync_dir(root).await),
         kind(disk.remove(&bench.at("x")).await),
         kind(disk.free_space(root).await),
         kind(disk.write(&file, bench.filled(b"x").await, 0..1, 0).await.result),
         kind(disk.read(&file, bench.filled(b"x").await, 0..1, 0).await.result),
     ];
-    assert_eq!(refusals, [DiskErrorKind::Cancelled; 15]);
+    assert_eq!(refusals, [DiskErrorKind::Cancelled; 18]);
     drop(file);
     bench.finish().await;
 }

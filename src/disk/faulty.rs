@@ -279,6 +279,16 @@ impl Disk for FaultyDisk {
         self.metadata("stat", move |disk| disk.stat(&file))
     }
 
+    fn set_attributes(&self, file: &File, stat: Stat) -> Op<DiskResult<()>> {
+        let file = file.clone();
+        self.metadata("set attributes", move |disk| disk.set_attributes(&file, stat))
+    }
+
+    fn next_data(&self, file: &File, offset: u64) -> Op<DiskResult<Option<Range<u64>>>> {
+        let file = file.clone();
+        self.metadata("seek data", move |disk| disk.next_data(&file, offset))
+    }
+
     fn set_direct(&self, file: &File, direct: bool) -> DiskResult<bool> {
         self.inner.set_direct(file, direct)
     }
@@ -315,6 +325,11 @@ impl Disk for FaultyDisk {
     fn link(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
         let (file, path) = (file.clone(), path.to_owned());
         self.metadata("link", move |disk| disk.link(&file, &path))
+    }
+
+    fn replace(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
+        let (file, path) = (file.clone(), path.to_owned());
+        self.metadata("replace", move |disk| disk.replace(&file, &path))
     }
 
     fn sync_dir(&self, path: &Path) -> Op<DiskResult<()>> {

@@ -109,6 +109,16 @@ impl MemoryDisk {
         self.volume.lock().plant_symlink(target, path);
     }
 
+    /// Other bytes for the file of that name, which may be open: as if another program wrote them.
+    pub fn overwrite(&self, path: &Path, data: &[u8]) {
+        self.volume.lock().overwrite(path, data);
+    }
+
+    /// Flips a bit of the byte at `offset` in each file that has no name, as a failing disk does.
+    pub fn flip_unnamed(&self, offset: usize) {
+        self.volume.lock().flip_unnamed(offset);
+    }
+
     /// The bytes of the file of that name.
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
         self.volume.lock().contents(path)
@@ -228,6 +238,21 @@ impl Disk for MemoryDisk {
         self.operate("stat", move |volume| Ok(volume.lock().stat(opened(&file)?.inode)))
     }
 
+    fn set_attributes(&self, file: &File, stat: Stat) -> Op<DiskResult<()>> {
+        let file = file.clone();
+        self.operate("set attributes", move |volume| {
+            volume.lock().set_attributes(opened(&file)?.inode, &stat);
+            Ok(())
+        })
+    }
+
+    fn next_data(&self, file: &File, offset: u64) -> Op<DiskResult<Option<Range<u64>>>> {
+        let file = file.clone();
+        self.operate("seek data", move |volume| {
+            Ok(volume.lock().next_data(opened(&file)?.inode, offset))
+        })
+    }
+
     fn set_direct(&self, file: &File, direct: bool) -> DiskResult<bool> {
         match opened(file) {
             Ok(opened) => opened.direct.store(direct, Ordering::Relaxed),
@@ -292,6 +317,18 @@ impl Disk for MemoryDisk {
         self.operate("link", move |volume| {
             let opened = opened(&file)?;
             volume.lock().link(opened.inode, &path)?;
+            match opened.take_temporary() {
+                Some(temporary) => volume.lock().remove(&temporary),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn replace(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
+        let (file, path) = (file.clone(), path.to_owned());
+        self.operate("replace", move |volume| {
+            let opened = opened(&file)?;
+            volume.lock().replace(opened.inode, &path)?;
             match opened.take_temporary() {
                 Some(temporary) => volume.lock().remove(&temporary),
                 None => Ok(()),

@@ -6,8 +6,9 @@
 //!    counted, although the kernel may still be at it.
 //! 2. The duration of a read, write or sync is the same span, recorded when it ends, well or not,
 //!    and not recorded when its future is dropped.
-//! 3. Operations and their errors are counted by kind when they end; `stat` is in memory, and making
-//!    and listing directories is for the start: they are not counted.
+//! 3. Operations and their errors are counted by kind when they end; `stat` is in memory, making
+//!    and listing directories is for the start, and looking for holes and setting attributes for
+//!    copies: they are not counted.
 //! 4. Buffers in use are counted by the slab itself, at each change: a lease outlives its transfer.
 
 use std::ffi::OsString;
@@ -171,6 +172,14 @@ impl Disk for MeteredDisk {
         self.inner.stat(file)
     }
 
+    fn set_attributes(&self, file: &File, stat: Stat) -> Op<DiskResult<()>> {
+        self.inner.set_attributes(file, stat)
+    }
+
+    fn next_data(&self, file: &File, offset: u64) -> Op<DiskResult<Option<Range<u64>>>> {
+        self.inner.next_data(file, offset)
+    }
+
     fn set_direct(&self, file: &File, direct: bool) -> DiskResult<bool> {
         self.inner.set_direct(file, direct)
     }
@@ -217,6 +226,10 @@ impl Disk for MeteredDisk {
 
     fn link(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
         self.counted(&LINK, self.inner.link(file, path))
+    }
+
+    fn replace(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
+        self.counted(&LINK, self.inner.replace(file, path))
     }
 
     fn sync_dir(&self, path: &Path) -> Op<DiskResult<()>> {

@@ -14,6 +14,7 @@ mod loan;
 mod lock;
 mod memory;
 mod metered;
+mod naming;
 mod probe;
 mod registered;
 mod seeded;
@@ -36,5 +37,5 @@ pub use probe::{Chosen, EngineChoice, RingFlags, RingRefused, choose, opcode_nam
 pub use slab::{Lease, Pool, Slab, SlabOptions};
 pub use syscall::TEMPORARY_PREFIX;
 pub use threads::ThreadsDisk;
-pub use transfer::{read_full, write_all};
+pub use transfer::{read_blocks, read_full, write_all};
 pub use uring::UringDisk;

@@ -6,12 +6,13 @@
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{self, IoSliceMut};
+use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2};
-use rustix::io::{ReadWriteFlags, preadv2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, SeekFrom, fstat, openat2, seek};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::{FreeSpace, Stat};
 use crate::base::limits::RESOLVE_TRIES_MAX;
@@ -99,10 +100,39 @@ fn again(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EAGAIN)
 }
 
-/// Size, modification time and type.
+/// Size, modification time, type and permissions.
 pub(super) fn stat(file: &fs::File) -> io::Result<Stat> {
     let found = file.metadata()?;
-    Ok(Stat { size: found.len(), modified: found.modified()?, is_file: found.is_file() })
+    Ok(Stat {
+        size: found.len(),
+        modified: found.modified()?,
+        is_file: found.is_file(),
+        mode: found.mode() & 0o7777,
+    })
+}
+
+/// Gives the file the permissions and the modification time of `stat`.
+pub(super) fn set_attributes(file: &fs::File, stat: &Stat) -> io::Result<()> {
+    file.set_modified(stat.modified)?;
+    file.set_permissions(fs::Permissions::from_mode(stat.mode))
+}
+
+/// The first run of data that ends after `offset`, cut to begin there.
+pub(super) fn next_data(file: &fs::File, offset: u64) -> io::Result<Option<Range<u64>>> {
+    let start = match seek(file, SeekFrom::Data(offset)) {
+        Err(Errno::NXIO) => return Ok(None),
+        // A filesystem that knows nothing of holes.
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => offset,
+        found => found?,
+    };
+    let size = file.metadata()?.len();
+    match seek(file, SeekFrom::Hole(start)) {
+        // Cut off meanwhile.
+        Err(Errno::NXIO) => Ok(None),
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok((start < size).then_some(start..size)),
+        // Empty only when a hole was made there meanwhile.
+        found => Ok(Some(start..found?).filter(|run| run.start < run.end)),
+    }
 }
 
 /// Turns direct I/O on or off; false where the filesystem cannot.
@@ -193,6 +223,11 @@ pub(super) fn rename_new(source: &Path, target: &Path) -> io::Result<()> {
         }
         other => other,
     }
+}
+
+/// Renames over whatever file has the name.
+pub(super) fn rename_over(source: &Path, target: &Path) -> io::Result<()> {
+    fs::rename(source, target)
 }
 
 /// Removes a name.
@@ -338,8 +373,6 @@ mod tests {
 
     #[test]
     fn new_files_and_directories_are_the_daemons_alone() {
-        use std::os::unix::fs::PermissionsExt;
-
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("dir");
         create_dir(&path).unwrap();

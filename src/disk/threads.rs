@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use super::loan::lend;
 use super::{
     Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease, Op, Slab,
-    Stat, Transfer, detached, syscall,
+    Stat, Transfer, detached, naming, syscall,
 };
 use crate::base::limits::{
     DISK_THREAD_STACK_SIZE, DISK_THREADS_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX,
@@ -137,6 +137,18 @@ impl Disk for ThreadsDisk {
         self.operate(&self.metadata, "stat", move || syscall::stat(os(&file)?))
     }
 
+    fn set_attributes(&self, file: &File, stat: Stat) -> Op<DiskResult<()>> {
+        let file = file.clone();
+        let call = move || syscall::set_attributes(os(&file)?, &stat);
+        self.operate(&self.metadata, "set attributes", call)
+    }
+
+    fn next_data(&self, file: &File, offset: u64) -> Op<DiskResult<Option<Range<u64>>>> {
+        let file = file.clone();
+        let call = move || syscall::next_data(os(&file)?, offset);
+        self.operate(&self.metadata, "seek data", call)
+    }
+
     fn set_direct(&self, file: &File, direct: bool) -> DiskResult<bool> {
         let answer = os(file).and_then(|file| syscall::set_direct(file, direct));
         answer.map_err(|error| DiskError::new("set direct I/O", error))
@@ -182,7 +194,12 @@ impl Disk for ThreadsDisk {
 
     fn link(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
         let (file, path) = (file.clone(), path.to_owned());
-        self.operate(&self.metadata, "link", move || link(&file, &path))
+        self.operate(&self.metadata, "link", move || naming::link(&file, &path))
+    }
+
+    fn replace(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
+        let (file, path) = (file.clone(), path.to_owned());
+        self.operate(&self.metadata, "replace", move || naming::replace(&file, &path))
     }
 
     fn sync_dir(&self, path: &Path) -> Op<DiskResult<()>> {
@@ -225,15 +242,6 @@ fn create_unnamed(staging: &Path, unnamed: bool) -> io::Result<File> {
     }
     let (fd, name) = syscall::open_temporary(staging)?;
     Ok(File::from_fd_named(fd, name))
-}
-
-fn link(file: &File, path: &Path) -> io::Result<()> {
-    let Some(temporary) = file.temporary() else {
-        return syscall::link_unnamed(os(file)?, path);
-    };
-    syscall::rename_new(&temporary, path)?;
-    file.forget_temporary();
-    Ok(())
 }
 
 type Job = Box<dyn FnOnce() + Send>;

@@ -54,6 +54,34 @@ pub async fn read_full(
     Transfer { lease, result: Ok(progress.done) }
 }
 
+/// Reads the `size` bytes at `offset`, a block's start, to the start of the lease; fewer only where
+/// the file ends before. Asks for whole blocks, so that a direct read may end within one: the lease
+/// has room for its last block.
+pub async fn read_blocks(
+    disk: &dyn Disk,
+    file: &File,
+    lease: Lease,
+    size: usize,
+    offset: u64,
+) -> Transfer {
+    let mut lease = lease;
+    let mut progress = Progress::of(&(0..size));
+    while progress.is_short() {
+        let start = progress.done - progress.done % BLOCK_SIZE;
+        let rest = start..size.next_multiple_of(BLOCK_SIZE);
+        let read = disk.read(file, lease, rest, offset + start as u64).await;
+        lease = read.lease;
+        let gained = read.result.map(|moved| (start + moved).saturating_sub(progress.done));
+        if matches!(gained, Ok(0)) {
+            break;
+        }
+        if let Err(error) = progress.take("read", gained) {
+            return Transfer { lease, result: Err(error) };
+        }
+    }
+    Transfer { lease, result: Ok(progress.done.min(size)) }
+}
+
 /// How far a whole transfer is.
 struct Progress {
     done: usize,
@@ -133,6 +161,30 @@ mod tests {
                 FaultPlan::fail_nth(2, interrupted).and_nth(3, Fault::Short),
             ] {
                 assert_eq!(there_and_back(plan).await.unwrap(), [7; 2 * BLOCK_SIZE]);
+            }
+        });
+    }
+
+    #[test]
+    fn a_direct_read_ends_within_a_block_where_the_file_does() {
+        run_local(async {
+            for (plan, size) in [
+                (FaultPlan::none(), BLOCK_SIZE + 5),
+                (FaultPlan::fail_nth(1, Fault::Short), 2 * BLOCK_SIZE + 5),
+                (FaultPlan::fail_nth(1, Fault::Errno(libc::EINTR)), 5),
+                (FaultPlan::none(), 0),
+            ] {
+                let memory = Rc::new(MemoryDisk::new(slab(), 2));
+                memory.plant(Path::new("/file"), &vec![7; size]);
+                let disk = FaultyDisk::new(memory, plan);
+                let file = disk.open(Path::new("/file")).await.unwrap();
+                disk.set_direct(&file, true).unwrap();
+                for wanted in [size, size + 1] {
+                    let lease = disk.slab().take(Pool::Upload).await;
+                    let read = read_blocks(&disk, &file, lease, wanted, 0).await;
+                    assert_eq!(read.result.unwrap(), size);
+                    assert_eq!(read.lease[..size], vec![7; size]);
+                }
             }
         });
     }

@@ -9,8 +9,8 @@
 //!    their own, because the driver would forget the descriptor of a dropped one.
 //! 4. `drain` waits for the gates to empty: then the kernel owns nothing and the slab retires.
 //!
-//! What has no opcode in this crate (ftruncate, statvfs, readdir), and what only the start needs
-//! (mkdir), runs on the blocking pool.
+//! What has no opcode in this crate (ftruncate, statvfs, readdir, lseek, fchmod), and what only the
+//! start (mkdir) or a copy of a whole file needs (a name that replaces), runs on the blocking pool.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -29,11 +29,11 @@ use tokio_uring::buf::fixed::FixedBufRegistry;
 use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
 
 use super::registered::Region;
-use super::syscall;
 use super::{
     Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease, Op, Slab,
     Stat, Transfer,
 };
+use super::{naming, syscall};
 use crate::base::limits::{DIRECTORIES_OPEN_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
 use crate::telemetry::WorkerMetrics;
 
@@ -325,6 +325,14 @@ impl Disk for UringDisk {
         ready(syscall::stat(file).map_err(|error| DiskError::new(NAME, error)))
     }
 
+    fn set_attributes(&self, file: &File, stat: Stat) -> Op<DiskResult<()>> {
+        self.on_file("set attributes", file, move |file| syscall::set_attributes(file, &stat))
+    }
+
+    fn next_data(&self, file: &File, offset: u64) -> Op<DiskResult<Option<Range<u64>>>> {
+        self.on_file("seek data", file, move |file| syscall::next_data(file, offset))
+    }
+
     fn set_direct(&self, file: &File, direct: bool) -> DiskResult<bool> {
         const NAME: &str = "set direct I/O";
         syscall::set_direct(os(NAME, file)?, direct).map_err(|error| DiskError::new(NAME, error))
@@ -416,6 +424,11 @@ impl Disk for UringDisk {
             file.forget_temporary();
             Ok(())
         })
+    }
+
+    fn replace(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
+        let (file, path) = (file.clone(), path.to_owned());
+        self.blocking("replace", move || naming::replace(&file, &path))
     }
 
     fn sync_dir(&self, path: &Path) -> Op<DiskResult<()>> {

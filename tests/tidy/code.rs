@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::files::{Complaints, Source, source};
 
 /// A module imports modules of lower floors only.
-pub(crate) const FLOORS: [(&str, u32); 16] = [
+pub(crate) const FLOORS: [(&str, u32); 17] = [
     ("base", 0),
     ("plan", 1),
     ("wire", 1),
@@ -16,6 +16,7 @@ pub(crate) const FLOORS: [(&str, u32); 16] = [
     ("worker", 3),
     ("store", 3),
     ("import", 3),
+    ("copy", 3),
     ("http", 4),
     ("client", 4),
     ("relay", 4),

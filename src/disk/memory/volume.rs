@@ -2,12 +2,14 @@
 //! task, no buffer; errors are errnos.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::base::limits::{BLOCK_SIZE, SYMLINKS_FOLLOWED_MAX};
 use crate::disk::Stat;
+use crate::disk::syscall::FILE_MODE;
 
 /// What the kernel would say.
 pub(super) type Errno = i32;
@@ -41,6 +43,8 @@ pub(super) struct Inode {
     pub(super) is_file: bool,
     pub(super) seen: Version<Vec<u8>>,
     pub(super) durable: Version<Vec<u8>>,
+    modified: SystemTime,
+    mode: u32,
     handle_count: usize,
     name_count: usize,
 }
@@ -143,6 +147,14 @@ impl Volume {
         Ok(())
     }
 
+    /// Links the file, in place of any other of that name.
+    pub(super) fn replace(&mut self, inode: u64, path: &Path) -> Result<(), Errno> {
+        if self.entry(&absolute(path)?)?.is_some() {
+            self.remove(path)?;
+        }
+        self.link(inode, path)
+    }
+
     pub(super) fn remove(&mut self, path: &Path) -> Result<(), Errno> {
         let path = absolute(path)?;
         if self.directories.contains_key(&path) {
@@ -214,7 +226,7 @@ impl Volume {
         self.tick += 1;
         let seen = Version { tick: self.tick, state: Arc::default() };
         let durable = Version::default();
-        let inode = Inode { is_file, seen, durable, handle_count: 0, name_count: 0 };
+        let inode = Inode { is_file, seen, ..Inode::restored(is_file, durable) };
         // The tick is as good a number as any, and never comes again.
         self.inodes.insert(self.tick, inode);
         self.tick
@@ -231,8 +243,26 @@ impl Volume {
 
     pub(super) fn stat(&self, inode: u64) -> Stat {
         let inode = self.inode(inode);
-        let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(inode.seen.tick);
-        Stat { size: inode.size(), modified, is_file: inode.is_file }
+        let Inode { modified, is_file, mode, .. } = *inode;
+        Stat { size: inode.size(), modified, is_file, mode }
+    }
+
+    pub(super) fn set_attributes(&mut self, inode: u64, stat: &Stat) {
+        let inode = self.inode_mut(inode);
+        (inode.modified, inode.mode) = (stat.modified, stat.mode);
+    }
+
+    /// Blocks of zeros are holes: the kernel may see a file so, and tests then need no other way to
+    /// make them.
+    pub(super) fn next_data(&self, inode: u64, offset: u64) -> Option<Range<u64>> {
+        let data = &self.inode(inode).seen.state;
+        let is_data = |block: &[u8]| block.iter().any(|&byte| byte != 0);
+        let mut blocks = data.chunks(BLOCK_SIZE).map(is_data);
+        let first = index(offset) / BLOCK_SIZE;
+        let start = first + blocks.by_ref().skip(first).position(|is_data| is_data)?;
+        let end = start + 1 + blocks.take_while(|&is_data| is_data).count();
+        let place = |block: usize| (block * BLOCK_SIZE).min(data.len()) as u64;
+        Some(place(start).max(offset)..place(end)).filter(|run| run.start < run.end)
     }
 
     pub(super) fn read(&self, inode: u64, offset: u64, into: &mut [u8]) -> Result<usize, Errno> {
@@ -292,6 +322,7 @@ impl Volume {
         let tick = self.tick;
         let inode = self.inode_mut(inode);
         inode.seen.tick = tick;
+        inode.modified = time(tick);
         Arc::make_mut(&mut inode.seen.state)
     }
 
@@ -348,6 +379,22 @@ impl Volume {
         self.plant_entry(path, Entry::Symlink(target.to_owned()));
     }
 
+    pub(super) fn overwrite(&mut self, path: &Path, data: &[u8]) {
+        match self.find(path) {
+            Ok(inode) => *self.change(inode) = data.to_vec(),
+            Err(errno) => panic!("there is a file to overwrite: errno {errno}"),
+        }
+    }
+
+    pub(super) fn flip_unnamed(&mut self, offset: usize) {
+        let unnamed = self.inodes.values_mut().filter(|inode| inode.name_count == 0);
+        for inode in unnamed {
+            if let Some(byte) = Arc::make_mut(&mut inode.seen.state).get_mut(offset) {
+                *byte ^= 0x40;
+            }
+        }
+    }
+
     fn plant_entry(&mut self, path: &Path, entry: Entry) {
         let mut ancestors: Vec<&Path> = path.ancestors().skip(1).collect();
         ancestors.reverse();
@@ -378,7 +425,10 @@ impl Volume {
 impl Inode {
     /// A file read back from the platter.
     pub(super) fn restored(is_file: bool, data: Version<Vec<u8>>) -> Inode {
-        Inode { is_file, seen: data.clone(), durable: data, handle_count: 0, name_count: 0 }
+        let (modified, mode) = (time(data.tick), FILE_MODE);
+        let (handle_count, name_count) = (0, 0);
+        let (seen, durable) = (data.clone(), data);
+        Inode { is_file, seen, durable, modified, mode, handle_count, name_count }
     }
 
     /// The file has one name more.
@@ -418,6 +468,11 @@ fn split(path: &Path) -> Result<(&Path, String), Errno> {
 
 fn parts(path: &Path) -> VecDeque<PathBuf> {
     path.components().map(|part| PathBuf::from(part.as_os_str())).collect()
+}
+
+/// The time that a tick stands for.
+fn time(tick: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(tick)
 }
 
 /// A size in whole blocks, bytes.
