@@ -67,6 +67,15 @@ pub const SYNCS_IN_FLIGHT_MAX: usize = 8;
 /// Other metadata operations (open, link, stat, ...) in flight per worker; each may occupy a
 /// kernel worker thread.
 pub const METADATA_IN_FLIGHT_MAX: usize = 32;
+/// Longest call on a worker's own thread, milliseconds, that is taken for one that waits for no
+/// device. They take tens of microseconds; memory full of dirty pages holds one for up to 200 ms.
+pub const INLINE_CALL_MS_MAX: u64 = 5;
+/// Time after a longer one in which such calls are made on another thread, milliseconds: a worker
+/// loses no more than one call's wait a second.
+pub const INLINE_PAUSE_MS: u64 = 1_000;
+/// Largest file, bytes with its seal, that is made in one step: what takes a thread less time to
+/// write than to be woken for.
+pub const SMALL_FILE_SIZE_MAX: u64 = 64 << 10;
 /// Directories one worker keeps open for syncing: the 256 of the store, those above them, and room
 /// to spare. The whole set is dropped when it is full.
 pub const DIRECTORIES_OPEN_MAX: usize = 300;

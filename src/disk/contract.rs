@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use futures_util::future::LocalBoxFuture;
 
-use super::{DiskError, DiskResult, File, Lease, Slab};
+use super::{DiskError, DiskResult, File, Lease, Shortcut, Slab};
 
 /// A disk operation. Dropping it gives up the answer, never the operation: a transfer that
 /// reached the kernel keeps its lease and its file until its completion.
@@ -139,6 +139,13 @@ pub trait Disk {
 
     /// What is free on the filesystem of the directory `path`.
     fn free_space(&self, path: &Path) -> Op<DiskResult<FreeSpace>>;
+
+    /// What this engine does of a small file in one step; see the functions
+    /// [`create_written`](super::create_written) and [`link_all`](super::link_all), which know
+    /// what to do without.
+    fn shortcut(&self) -> Option<&dyn Shortcut> {
+        None
+    }
 
     /// Refuses new operations and resolves when nothing is in flight. Must be awaited before the
     /// runtime is dropped.

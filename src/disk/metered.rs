@@ -6,21 +6,23 @@
 //!    counted, although the kernel may still be at it.
 //! 2. The duration of a read, write or sync is the same span, recorded when it ends, well or not,
 //!    and not recorded when its future is dropped.
-//! 3. Operations and their errors are counted by kind when they end; `stat` is in memory, and making
+//! 3. Of a small file made in one step, write and sync last as long as their calls took; it is in
+//!    flight once, as long as all of it.
+//! 4. Operations and their errors are counted by kind when they end; `stat` is in memory, and making
 //!    and listing directories is for the start: they are not counted.
-//! 4. Buffers in use are counted by the slab itself, at each change: a lease outlives its transfer.
+//! 5. Buffers in use are counted by the slab itself, at each change: a lease outlives its transfer.
 
 use std::ffi::OsString;
 use std::future::Future;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{
-    Disk, DiskError, DiskErrorKind, DiskResult, EngineReport, File, FreeSpace, Lease, Op, Slab,
-    Stat, Transfer,
+    Care, Disk, DiskError, DiskErrorKind, DiskResult, EngineReport, File, FreeSpace, Lease, Made,
+    Op, Shortcut, Slab, Stat, Transfer,
 };
 use crate::telemetry::{Counter, Gauge, Histogram, WorkerMetrics};
 
@@ -61,6 +63,13 @@ impl MeteredDisk {
             SYNC.count(&metrics, result.as_ref().err());
             result
         })
+    }
+
+    fn below(&self) -> &dyn Shortcut {
+        let Some(shortcut) = self.inner.shortcut() else {
+            unreachable!("asked only of a disk that has said that it has one")
+        };
+        shortcut
     }
 
     fn counted<T: 'static>(&self, kind: &'static Kind, op: Op<DiskResult<T>>) -> Op<DiskResult<T>> {
@@ -213,9 +222,57 @@ impl Disk for MeteredDisk {
         self.inner.free_space(path)
     }
 
+    fn shortcut(&self) -> Option<&dyn Shortcut> {
+        self.inner.shortcut().map(|_| self as &dyn Shortcut)
+    }
+
     fn drain(&self) -> Op<()> {
         self.inner.drain()
     }
+}
+
+impl Shortcut for MeteredDisk {
+    fn create_written(
+        &self,
+        staging: &Path,
+        lease: Lease,
+        span: Range<usize>,
+        care: Care,
+    ) -> Op<Made> {
+        let making = self.below().create_written(staging, lease, span, care);
+        let metrics = Arc::clone(&self.metrics);
+        Box::pin(async move {
+            let in_flight = InFlight::new(&metrics.file_operations_in_flight);
+            let made = making.await;
+            drop(in_flight);
+            count_steps(&metrics, &made);
+            made
+        })
+    }
+
+    fn link_all(&self, names: Vec<(File, PathBuf)>, care: Care) -> Op<Vec<DiskResult<()>>> {
+        let linking = self.below().link_all(names, care);
+        let metrics = Arc::clone(&self.metrics);
+        Box::pin(async move {
+            let answers = linking.await;
+            answers.iter().for_each(|answer| LINK.count(&metrics, answer.as_ref().err()));
+            answers
+        })
+    }
+}
+
+/// Counts the steps of a small file that were begun; the last of them has the error, if any.
+fn count_steps(metrics: &WorkerMetrics, made: &Made) {
+    let mut error = made.result.as_ref().err();
+    if let Some(duration) = made.sync_duration {
+        metrics.sync_duration.record(duration);
+        SYNC.count(metrics, error.take());
+    }
+    if let Some(duration) = made.write_duration {
+        metrics.write_duration.record(duration);
+        WRITE.count(metrics, error.take());
+    }
+    CREATE.count(metrics, error);
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod contract;
 #[cfg(test)]
 mod contract_suite;
+mod desk;
 mod detached;
 mod error;
 mod faulty;
@@ -18,6 +19,7 @@ mod probe;
 mod registered;
 mod seeded;
 mod slab;
+mod small;
 mod syscall;
 mod threads;
 mod transfer;
@@ -34,6 +36,7 @@ pub use memory::{Loss, MemoryDisk};
 pub use metered::MeteredDisk;
 pub use probe::{Chosen, EngineChoice, RingFlags, RingRefused, choose, opcode_names};
 pub use slab::{Lease, Pool, Slab, SlabOptions};
+pub use small::{Care, Made, Shortcut, create_written, link_all};
 pub use syscall::TEMPORARY_PREFIX;
 pub use threads::ThreadsDisk;
 pub use transfer::{read_full, write_all};

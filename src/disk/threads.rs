@@ -16,17 +16,19 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use futures_util::future::join3;
 use tokio::sync::oneshot;
 
+use super::desk::{Desk, Job};
 use super::loan::lend;
+use super::small::{self, Order};
 use super::{
-    Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease, Op, Slab,
-    Stat, Transfer, detached, syscall,
+    Care, Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease,
+    Made, Op, Shortcut, Slab, Stat, Transfer, detached, syscall,
 };
 use crate::base::limits::{
     DISK_THREAD_STACK_SIZE, DISK_THREADS_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX,
@@ -39,6 +41,7 @@ pub struct ThreadsDisk {
     transfers: Gate,
     syncs: Gate,
     metadata: Gate,
+    desk: Desk,
     unnamed: bool,
 }
 
@@ -48,12 +51,16 @@ impl ThreadsDisk {
     /// # Errors
     /// When the system has no room for its threads.
     pub fn new(slab: Slab, queue_depth: usize) -> io::Result<ThreadsDisk> {
+        let transfers = Gate::new(queue_depth);
+        let syncs = Gate::new(SYNCS_IN_FLIGHT_MAX);
+        let metadata = Gate::new(METADATA_IN_FLIGHT_MAX);
         Ok(ThreadsDisk {
             slab,
             crew: Crew::start(DISK_THREADS_MAX)?,
-            transfers: Gate::new(queue_depth),
-            syncs: Gate::new(SYNCS_IN_FLIGHT_MAX),
-            metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
+            desk: Desk::new(&transfers, &syncs, &metadata),
+            transfers,
+            syncs,
+            metadata,
             unnamed: true,
         })
     }
@@ -118,7 +125,7 @@ impl Disk for ThreadsDisk {
 
     fn create_unnamed(&self, staging: &Path) -> Op<DiskResult<File>> {
         let (staging, unnamed) = (staging.to_owned(), self.unnamed);
-        self.operate(&self.metadata, "create", move || create_unnamed(&staging, unnamed))
+        self.operate(&self.metadata, "create", move || small::create(&staging, unnamed, false))
     }
 
     fn open(&self, path: &Path) -> Op<DiskResult<File>> {
@@ -170,7 +177,7 @@ impl Disk for ThreadsDisk {
 
     fn link(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
         let (file, path) = (file.clone(), path.to_owned());
-        self.operate(&self.metadata, "link", move || link(&file, &path))
+        self.operate(&self.metadata, "link", move || small::link(&file, &path))
     }
 
     fn sync_dir(&self, path: &Path) -> Op<DiskResult<()>> {
@@ -188,6 +195,10 @@ impl Disk for ThreadsDisk {
         self.operate(&self.metadata, "ask for free space", move || syscall::free_space(&path))
     }
 
+    fn shortcut(&self) -> Option<&dyn Shortcut> {
+        Some(self)
+    }
+
     fn drain(&self) -> Op<()> {
         let gates = [&self.transfers, &self.syncs, &self.metadata].map(Gate::clone);
         let slab = self.slab.clone();
@@ -199,36 +210,35 @@ impl Disk for ThreadsDisk {
     }
 }
 
+impl Shortcut for ThreadsDisk {
+    fn create_written(
+        &self,
+        staging: &Path,
+        lease: Lease,
+        span: Range<usize>,
+        care: Care,
+    ) -> Op<Made> {
+        let order = Order { staging: staging.to_owned(), unnamed: self.unnamed, care };
+        let crew = self.crew.clone();
+        let run = move |job: Job<_>| async move { crew.run("create", move || Ok(job())).await };
+        self.desk.create_written(order, (lease, span), run)
+    }
+
+    fn link_all(&self, names: Vec<(File, PathBuf)>, care: Care) -> Op<Vec<DiskResult<()>>> {
+        let crew = self.crew.clone();
+        let run = move |job: Job<_>| async move { crew.run("link", move || Ok(job())).await };
+        self.desk.link_all(names, care, run)
+    }
+}
+
 /// The kernel's file; one of another engine is as bad as a closed descriptor.
 fn os(file: &File) -> io::Result<&fs::File> {
     file.os().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))
 }
 
-fn create_unnamed(staging: &Path, unnamed: bool) -> io::Result<File> {
-    if unnamed {
-        match syscall::open_unnamed(staging) {
-            Err(error) if syscall::lacks_unnamed(&error) => {}
-            other => return Ok(File::from_fd(other?)),
-        }
-    }
-    let (fd, name) = syscall::open_temporary(staging)?;
-    Ok(File::from_fd_named(fd, name))
-}
-
-fn link(file: &File, path: &Path) -> io::Result<()> {
-    let Some(temporary) = file.temporary() else {
-        return syscall::link_unnamed(os(file)?, path);
-    };
-    syscall::rename_new(&temporary, path)?;
-    file.forget_temporary();
-    Ok(())
-}
-
-type Job = Box<dyn FnOnce() + Send>;
-
 /// The threads. Their queue is bounded by the gates in front of it.
 #[derive(Clone)]
-struct Crew(mpsc::Sender<Job>);
+struct Crew(mpsc::Sender<Job<()>>);
 
 impl Crew {
     fn start(thread_count: usize) -> io::Result<Crew> {
@@ -251,7 +261,7 @@ impl Crew {
         call: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> DiskResult<T> {
         let (sender, receiver) = oneshot::channel();
-        let job: Job = Box::new(move || {
+        let job: Job<()> = Box::new(move || {
             let answer = call();
             // Nobody listens when the runtime is gone.
             drop(sender.send(answer));
@@ -265,7 +275,7 @@ impl Crew {
 }
 
 /// One thread's life: jobs until the last sender is gone and the queue is empty.
-fn work_off(jobs: &Mutex<mpsc::Receiver<Job>>) {
+fn work_off(jobs: &Mutex<mpsc::Receiver<Job<()>>>) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {

@@ -28,11 +28,13 @@ use tokio::runtime::{Handle, RuntimeMetrics};
 use tokio_uring::buf::fixed::FixedBufRegistry;
 use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
 
+use super::desk::{Desk, Job};
 use super::registered::Region;
+use super::small::Order;
 use super::syscall;
 use super::{
-    Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease, Op, Slab,
-    Stat, Transfer,
+    Care, Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease,
+    Made, Op, Shortcut, Slab, Stat, Transfer,
 };
 use crate::base::limits::{DIRECTORIES_OPEN_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
 use crate::telemetry::WorkerMetrics;
@@ -46,6 +48,7 @@ struct Inner {
     transfers: Gate,
     syncs: Gate,
     metadata: Gate,
+    desk: Desk,
     directories: RefCell<HashMap<PathBuf, File>>,
     registration: RefCell<Option<FixedBufRegistry<Region>>>,
     turns: Turns,
@@ -69,12 +72,16 @@ impl UringDisk {
         registration: io::Result<FixedBufRegistry<Region>>,
     ) -> UringDisk {
         let caveat = registration.as_ref().err().map(|error| unregistered(&slab, error));
+        let transfers = Gate::new(queue_depth);
+        let syncs = Gate::new(SYNCS_IN_FLIGHT_MAX);
+        let metadata = Gate::new(METADATA_IN_FLIGHT_MAX);
         UringDisk(Rc::new(Inner {
             unnamed: Cell::new(true),
             slab,
-            transfers: Gate::new(queue_depth),
-            syncs: Gate::new(SYNCS_IN_FLIGHT_MAX),
-            metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
+            desk: Desk::new(&transfers, &syncs, &metadata),
+            transfers,
+            syncs,
+            metadata,
             directories: RefCell::default(),
             registration: RefCell::new(registration.ok()),
             turns: Turns::new(),
@@ -431,6 +438,10 @@ impl Disk for UringDisk {
         self.blocking("free space", move || syscall::free_space(&path))
     }
 
+    fn shortcut(&self) -> Option<&dyn Shortcut> {
+        Some(self)
+    }
+
     fn drain(&self) -> Op<()> {
         let this = self.clone();
         Box::pin(async move {
@@ -446,6 +457,30 @@ impl Disk for UringDisk {
             this.0.slab.retire();
         })
     }
+}
+
+/// The ring hands these calls to a thread of the kernel one by one, so nothing is lost by a thread
+/// of ours that makes all of them.
+impl Shortcut for UringDisk {
+    fn create_written(
+        &self,
+        staging: &Path,
+        lease: Lease,
+        span: Range<usize>,
+        care: Care,
+    ) -> Op<Made> {
+        let order = Order { staging: staging.to_owned(), unnamed: self.0.unnamed.get(), care };
+        self.0.desk.create_written(order, (lease, span), |job| elsewhere("create", job))
+    }
+
+    fn link_all(&self, names: Vec<(File, PathBuf)>, care: Care) -> Op<Vec<DiskResult<()>>> {
+        self.0.desk.link_all(names, care, |job| elsewhere("link", job))
+    }
+}
+
+async fn elsewhere<T: Send + 'static>(name: &'static str, job: Job<T>) -> DiskResult<T> {
+    let task = tokio::task::spawn_blocking(job);
+    task.await.map_err(|_stopped| DiskError::cancelled(name))
 }
 
 /// Tells one submission from the next. The runtime submits the ring's queue just before it parks,

@@ -4,7 +4,7 @@
 //! SQEs would publish after a failed sync; field-tested on Linux 6.18):
 //!
 //! 1. all writes done, file cut to its length: `Sealed` (receiving.rs);
-//! 2. `fdatasync` of each file, a few at once;
+//! 2. `fdatasync` of each file, a few at once, unless that was one step with its write;
 //! 3. the batch loop takes every request that waits, picks one directory for all of them, numbers
 //!    the objects and links them;
 //! 4. one `fsync` of that directory makes all the names durable;
@@ -29,6 +29,7 @@ use super::caretaker::Caretaker;
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::receiving::Sealed;
 use crate::base::limits::PUBLISH_BATCH_MAX;
+use crate::disk::{Care, File, link_all};
 use crate::id::ObjectNumber;
 
 /// When an upload is acknowledged.
@@ -93,7 +94,8 @@ impl Publisher {
     /// or at the very last moment whole objects that nobody was told of.
     pub(super) async fn publish(&self, sealed: Vec<Sealed>) -> StoreResult<Vec<Published>> {
         if self.0.durability == Durability::Full {
-            let syncs = sealed.iter().map(|sealed| self.0.sync(sealed));
+            let syncs =
+                sealed.iter().filter(|sealed| !sealed.is_synced).map(|sealed| self.0.sync(sealed));
             join_all(syncs).await.into_iter().collect::<StoreResult<Vec<()>>>()?;
         }
         let (answer, answered) = oneshot::channel();
@@ -137,8 +139,7 @@ impl Inner {
                 return;
             }
         };
-        let linking = batch.into_iter().map(|request| self.link_all(request, prefix));
-        let linked: Vec<Linked> = join_all(linking).await.into_iter().flatten().collect();
+        let linked = self.link_batch(batch, prefix).await;
         let synced = self.sync_names(prefix).await;
         if synced.is_ok() && !linked.is_empty() {
             self.caretaker.worked();
@@ -169,36 +170,65 @@ impl Inner {
         synced.map_err(|error| self.caretaker.lost(error))
     }
 
-    /// Links the objects of one request; on a failure takes back those that were linked and tells
-    /// the requester.
-    async fn link_all(&self, request: Request, prefix: u8) -> Option<Linked> {
-        let Request { sealed, answer } = request;
-        let mut objects = Vec::with_capacity(sealed.len());
-        for sealed in sealed {
-            match self.link(sealed, prefix).await {
-                Ok(published) => objects.push(published),
-                Err(error) => {
+    /// Numbers the objects of all requests and links them together. Where one fails, those of the
+    /// same request go again and the requester is told.
+    async fn link_batch(&self, batch: Vec<Request>, prefix: u8) -> Vec<Linked> {
+        let mut names = Vec::new();
+        let mut numbered = Vec::with_capacity(batch.len());
+        for Request { sealed, answer } in batch {
+            match self.number(sealed, prefix, &mut names) {
+                Ok(objects) => numbered.push(Linked { objects, answer }),
+                Err(error) => refuse(answer, error),
+            }
+        }
+        let care = match self.durability {
+            Durability::Full => Care::Durable,
+            Durability::None => Care::Cached,
+        };
+        let mut outcomes = link_all(&**self.caretaker.disk(), names, care).await.into_iter();
+        let mut linked = Vec::with_capacity(numbered.len());
+        for Linked { mut objects, answer } in numbered {
+            let mut failure = None;
+            let outcomes = outcomes.by_ref().take(objects.len()).collect::<Vec<_>>();
+            let mut outcomes = outcomes.into_iter();
+            objects.retain(|_| match outcomes.next() {
+                Some(Ok(())) => true,
+                Some(Err(error)) => {
+                    failure.get_or_insert(error);
+                    false
+                }
+                None => unreachable!("each name has an answer"),
+            });
+            match failure {
+                None => linked.push(Linked { objects, answer }),
+                Some(error) => {
                     self.unlink(&objects).await;
-                    refuse(answer, error);
-                    return None;
+                    refuse(answer, self.caretaker.lost(error));
                 }
             }
         }
-        Some(Linked { objects, answer })
+        linked
     }
 
-    async fn link(&self, sealed: Sealed, prefix: u8) -> StoreResult<Published> {
-        let mut number = random::<16>()?;
-        number[0] = prefix;
-        let object = ObjectNumber::from_bytes(number);
-        let linked = self.caretaker.disk().link(&sealed.file, &self.object_path(object)).await;
-        linked.map_err(|error| self.caretaker.lost(error))?;
-        Ok(Published {
-            object,
-            size_bytes: sealed.seal.size_bytes,
-            blake3: sealed.seal.blake3,
-            created: sealed.seal.created,
-        })
+    /// Draws numbers for the objects of one request and adds their files and names to `names`: all
+    /// of them or none.
+    fn number(
+        &self,
+        sealed: Vec<Sealed>,
+        prefix: u8,
+        names: &mut Vec<(File, PathBuf)>,
+    ) -> StoreResult<Vec<Published>> {
+        let numbers = sealed.iter().map(|_| random::<16>());
+        let numbers = numbers.collect::<StoreResult<Vec<_>>>()?;
+        let numbered = numbers.into_iter().zip(sealed).map(|(mut number, sealed)| {
+            number[0] = prefix;
+            let object = ObjectNumber::from_bytes(number);
+            let Sealed { file, seal, .. } = sealed;
+            names.push((file, self.object_path(object)));
+            let (size_bytes, blake3, created) = (seal.size_bytes, seal.blake3, seal.created);
+            Published { object, size_bytes, blake3, created }
+        });
+        Ok(numbered.collect())
     }
 
     /// Tells a requester; the objects of one who has left go.
