@@ -10,13 +10,17 @@ mod engines;
 use std::ops::Range;
 use std::path::Path;
 use std::pin::pin;
+use std::rc::Rc;
 
 use futures_util::future::join_all;
 use futures_util::poll;
 
 use self::bench::{Bench, CHUNK_COUNT, CHUNK_SIZE, Engine, Options, abandon, depth, kind, pattern};
-use super::{DiskErrorKind, EngineKind, File, Lease, Op, Pool, TEMPORARY_PREFIX, Transfer};
-use crate::base::limits::BLOCK_SIZE;
+use super::{
+    Care, DiskErrorKind, EngineKind, File, Lease, Op, Pool, TEMPORARY_PREFIX, Transfer,
+    create_written, link_all,
+};
+use crate::base::limits::{BLOCK_SIZE, INLINE_LINKS_MAX};
 
 /// Runs the suite on an engine, as a module of this name.
 macro_rules! contract_suite {
@@ -27,6 +31,8 @@ macro_rules! contract_suite {
             a_read_at_the_end_gives_nothing
             direct_transfers_are_aligned_and_buffered_ones_need_not_be
             a_link_never_replaces
+            a_small_file_is_made_in_one_step
+            names_are_given_together_and_answered_one_by_one
             a_file_without_a_name_leaves_nothing
             no_path_leads_out_of_open_beneath
             allocation_lengthens_and_truncation_cuts
@@ -150,6 +156,60 @@ async fn a_link_never_replaces<E: Engine>() {
         assert_eq!(bench.names().await, ["name", "other"]);
         assert_eq!(bench.contents("name").unwrap(), b"first");
         assert_eq!(bench.contents("other").unwrap(), b"second");
+        bench.finish().await;
+    }
+}
+
+async fn a_small_file_is_made_in_one_step<E: Engine>() {
+    for tmpfile in [true, false] {
+        let bench = E::bench(&Options { queue_depth: 2, tmpfile });
+        let disk = &*bench.disk;
+        let data = pattern(3, 2 * BLOCK_SIZE);
+        for care in [Care::Cached, Care::Direct, Care::Durable] {
+            let name = format!("{care:?}");
+            let lease = bench.filled(&pattern(3, CHUNK_SIZE)).await;
+            let made = create_written(disk, &bench.root, lease, 0..data.len(), care).await;
+            assert_eq!(made.lease[..], pattern(3, CHUNK_SIZE), "its buffer is left alone");
+            let file = made.result.unwrap();
+            assert_eq!(bench.contents(&name), None, "it has no name yet");
+            assert_eq!(disk.stat(&file).await.unwrap().size, data.len() as u64);
+            link_all(disk, vec![(file, bench.at(&name))], care).await.remove(0).unwrap();
+            assert_eq!(bench.contents(&name).unwrap(), data);
+            let nowhere = bench.at("missing");
+            let made = create_written(disk, &nowhere, made.lease, 0..data.len(), care).await;
+            assert_eq!(kind(made.result), DiskErrorKind::NotFound);
+            assert_eq!((made.write_duration, made.sync_duration), (None, None));
+            drop(made.lease);
+            assert!(disk.sync_dir(&bench.root).await.is_ok());
+        }
+        assert_eq!(bench.names().await, ["Cached", "Direct", "Durable"]);
+        bench.finish().await;
+    }
+}
+
+async fn names_are_given_together_and_answered_one_by_one<E: Engine>() {
+    for care in [Care::Cached, Care::Durable] {
+        let bench = depth::<E>(2);
+        bench.plant("taken", b"somebody else's");
+        // More than any engine takes at once.
+        let mut names = Vec::new();
+        for index in 0..100 {
+            let file = bench.disk.create_unnamed(&bench.root).await.unwrap();
+            let name = if index % 10 == 3 { "taken".to_owned() } else { format!("{index:02}") };
+            names.push((file, bench.at(&name)));
+        }
+        for count in [100 - INLINE_LINKS_MAX, INLINE_LINKS_MAX] {
+            let first = 100 - names.len();
+            let answers = link_all(&*bench.disk, names.drain(..count).collect(), care).await;
+            assert_eq!(answers.len(), count);
+            for (index, answer) in (first..).zip(answers) {
+                let expected = (index % 10 == 3).then_some(DiskErrorKind::Exists);
+                assert_eq!(answer.err().map(|error| error.kind()), expected, "{index}");
+            }
+        }
+        assert_eq!(bench.names().await.len(), 91);
+        assert_eq!(bench.contents("taken").unwrap(), b"somebody else's");
+        assert!(link_all(&*bench.disk, Vec::new(), care).await.is_empty());
         bench.finish().await;
     }
 }
@@ -359,6 +419,10 @@ async fn futures_dropped_at_every_await_lose_nothing<E: Engine>() {
             assert!(written == expected, "given up after {polls} polls");
         }
         assert_eq!(bench.contents("other").unwrap(), b"other");
+        for polls in 0..8 {
+            let given = bench.contents(&format!("small-{polls}")).is_some();
+            assert_eq!(given, polls > 0, "names given up after {polls} polls");
+        }
         bench.finish().await;
     }
 }
@@ -390,6 +454,16 @@ async fn drop_each_operation(bench: &Bench, file: &File, polls: usize) {
     abandon(disk.sync_dir(root), polls).await;
     abandon(disk.free_space(root), polls).await;
     abandon(disk.remove(&bench.at("missing")), polls).await;
+    for care in [Care::Cached, Care::Durable] {
+        let (disk, root) = (Rc::clone(disk), root.clone());
+        let lease = bench.filled(&pattern(polls, CHUNK_SIZE)).await;
+        let making = async move { create_written(&*disk, &root, lease, 0..BLOCK_SIZE, care).await };
+        abandon(Box::pin(making), polls).await;
+    }
+    let unnamed = disk.create_unnamed(root).await.unwrap();
+    let (disk, names) = (Rc::clone(disk), vec![(unnamed, bench.at(&format!("small-{polls}")))]);
+    let linking = async move { link_all(&*disk, names, Care::Durable).await };
+    abandon(Box::pin(linking), polls).await;
 }
 
 async fn after_the_drain_everything_is_refused<E: Engine>() {
@@ -422,6 +496,12 @@ async fn after_the_drain_everything_is_refused<E: Engine>() {
         kind(disk.read(&file, bench.filled(b"x").await, 0..1, 0).await.result),
     ];
     assert_eq!(refusals, [DiskErrorKind::Cancelled; 15]);
+    for care in [Care::Cached, Care::Durable] {
+        let made = create_written(&**disk, root, bench.filled(b"x").await, 0..1, care).await;
+        assert_eq!(kind(made.result), DiskErrorKind::Cancelled);
+        let named = link_all(&**disk, vec![(file.clone(), bench.at("x"))], care).await.remove(0);
+        assert_eq!(kind(named), DiskErrorKind::Cancelled);
+    }
     drop(file);
     bench.finish().await;
 }

@@ -5,53 +5,47 @@
 //!
 //! 1. What waits for no device ([`Care::Cached`]) is done at once. Where it took long all the same
 //!    (memory is full of dirty pages, the journal is full), what comes in the next second is not.
-//! 2. Everything else passes its gates, one permit for each kind of operation in it, and becomes a
-//!    task of the worker that owns file, lease and permits, whoever still waits for the answer.
+//! 2. Everything else passes the desk's own gate and becomes a task of the worker that owns file,
+//!    lease and permit, whoever still waits for the answer. How much is really under way at once is
+//!    how many threads there are: the others wait in the queue of the crew.
 //! 3. The job on the other thread works in a window of the lease (`loan.rs`) and drops it, and
 //!    everything else it was given, before it answers.
 
 use std::cell::Cell;
-use std::future::Future;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::crew::Crew;
 use super::loan::lend;
 use super::small::{Made, Order, Steps, link_each};
 use super::{Care, DiskError, DiskResult, File, Gate, Lease, Op, detached};
-use crate::base::limits::{INLINE_CALL_MS_MAX, INLINE_PAUSE_MS};
+use crate::base::limits::{
+    INLINE_CALL_MS_MAX, INLINE_LINKS_MAX, INLINE_PAUSE_MS, SMALL_FILES_IN_FLIGHT_MAX,
+};
 
-/// A job for another thread.
-pub(super) type Job<T> = Box<dyn FnOnce() -> T + Send>;
-
-/// The gates and the patience of one engine.
+/// The one step of one engine. Clones share all of it.
 #[derive(Clone)]
 pub(super) struct Desk {
-    transfers: Gate,
-    syncs: Gate,
-    metadata: Gate,
+    crew: Crew,
+    gate: Gate,
     patience: Rc<Patience>,
 }
 
 impl Desk {
-    /// Behind an engine's own gates.
-    pub(super) fn new(transfers: &Gate, syncs: &Gate, metadata: &Gate) -> Desk {
-        let [transfers, syncs, metadata] = [transfers, syncs, metadata].map(Gate::clone);
-        Desk { transfers, syncs, metadata, patience: Rc::default() }
+    /// Whose jobs `crew` does.
+    pub(super) fn new(crew: Crew) -> Desk {
+        Desk { crew, gate: Gate::new(SMALL_FILES_IN_FLIGHT_MAX), patience: Rc::default() }
     }
 
-    /// Makes a small file of `lease[span]`; `run` has a job done on another thread.
-    pub(super) fn create_written<F>(
+    /// Makes a small file of `lease[span]`.
+    pub(super) fn create_written(
         &self,
         order: Order,
-        (lease, span): (Lease, Range<usize>),
-        run: impl FnOnce(Job<Steps>) -> F + 'static,
-    ) -> Op<Made>
-    where
-        F: Future<Output = DiskResult<Steps>> + 'static,
-    {
-        const NAME: &str = "create";
+        lease: Lease,
+        span: Range<usize>,
+    ) -> Op<Made> {
         assert!(lease.get(span.clone()).is_some(), "the span lies in the lease");
         let desk = self.clone();
         Box::pin(async move {
@@ -59,63 +53,54 @@ impl Desk {
                 let steps = desk.patience.call(|| order.carry_out(&lease[span]));
                 return steps.with(lease);
             }
-            let first = if order.care == Care::Durable { &desk.syncs } else { &desk.metadata };
-            // Who holds the second never waits for the first: no circle.
-            let (first, second) = match (first.enter(NAME).await, desk.transfers.enter(NAME).await)
-            {
-                (Ok(first), Ok(second)) => (first, second),
-                (Err(error), _) | (_, Err(error)) => return Steps::none(error).with(lease),
+            let permit = match desk.gate.enter("create").await {
+                Ok(permit) => permit,
+                Err(error) => return Steps::none(error).with(lease),
             };
             let task = async move {
                 let (lender, window) = lend(lease, span);
-                let done = run(Box::new(move || order.carry_out(&window))).await;
+                let steps = desk.crew.run(move || order.carry_out(&window)).await;
                 let Some(lease) = lender.reclaim() else {
                     unreachable!("a job drops its window before it answers")
                 };
-                drop((first, second));
-                done.unwrap_or_else(Steps::none).with(lease)
+                drop(permit);
+                steps.with(lease)
             };
             detached::run(task).await
         })
     }
 
-    /// Gives each file its name; `run` has a job done on another thread.
-    pub(super) fn link_all<F>(
+    /// Gives each file its name.
+    pub(super) fn link_all(
         &self,
         names: Vec<(File, PathBuf)>,
         care: Care,
-        run: impl FnOnce(Job<Vec<DiskResult<()>>>) -> F + 'static,
-    ) -> Op<Vec<DiskResult<()>>>
-    where
-        F: Future<Output = DiskResult<Vec<DiskResult<()>>>> + 'static,
-    {
-        const NAME: &str = "link";
+    ) -> Op<Vec<DiskResult<()>>> {
         let desk = self.clone();
         Box::pin(async move {
-            if desk.takes_at_once(care) {
+            if desk.takes_at_once(care) && names.len() <= INLINE_LINKS_MAX {
                 return desk.patience.call(|| link_each(&names));
             }
-            let count = names.len();
-            let permit = match desk.metadata.enter(NAME).await {
-                Ok(permit) => permit,
-                Err(_drained) => return refused(NAME, count),
+            let Ok(permit) = desk.gate.enter("link").await else {
+                return names.iter().map(|_| Err(DiskError::cancelled("link"))).collect();
             };
             let task = async move {
-                let done = run(Box::new(move || link_each(&names))).await;
+                let answers = desk.crew.run(move || link_each(&names)).await;
                 drop(permit);
-                done.unwrap_or_else(|_stopped| refused(NAME, count))
+                answers
             };
             detached::run(task).await
         })
     }
 
-    fn takes_at_once(&self, care: Care) -> bool {
-        care == Care::Cached && self.patience.lasts() && !self.metadata.is_closed()
+    /// Refuses what comes, and resolves when no job is left.
+    pub(super) async fn drain(&self) {
+        self.gate.drain().await;
     }
-}
 
-fn refused(name: &'static str, count: usize) -> Vec<DiskResult<()>> {
-    (0..count).map(|_| Err(DiskError::cancelled(name))).collect()
+    fn takes_at_once(&self, care: Care) -> bool {
+        care == Care::Cached && self.patience.lasts() && !self.gate.is_closed()
+    }
 }
 
 /// How long the worker's own thread may still be used. What it protects is the worker's loop.
@@ -141,5 +126,67 @@ impl Patience {
             self.lost_at.set(Some(began + duration));
         }
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Pool, Slab, SlabOptions};
+
+    fn run(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, test);
+    }
+
+    fn order(staging: &std::path::Path, care: Care) -> Order {
+        Order { staging: staging.to_owned(), unnamed: true, care }
+    }
+
+    #[test]
+    fn a_call_that_took_long_sends_the_next_ones_elsewhere_for_a_while() {
+        run(async {
+            let dir = tempfile::tempdir().unwrap();
+            let options = SlabOptions { chunk_size: 4096, chunk_count: 1, read_count: 1 };
+            let slab = Slab::new(options).unwrap();
+            let desk = Desk::new(Crew::start(1).unwrap());
+            desk.patience
+                .call(|| std::thread::sleep(Duration::from_millis(2 * INLINE_CALL_MS_MAX)));
+            for is_at_once in [false, true] {
+                if is_at_once {
+                    let pause = Duration::from_millis(INLINE_PAUSE_MS);
+                    desk.patience.lost_at.set(Instant::now().checked_sub(pause));
+                }
+                let lease = slab.take(Pool::Upload).await;
+                let mut making =
+                    desk.create_written(order(dir.path(), Care::Cached), lease, 0..4096);
+                let made = match futures_util::poll!(&mut making) {
+                    std::task::Poll::Ready(made) if is_at_once => made,
+                    std::task::Poll::Pending if !is_at_once => making.await,
+                    _ => panic!("at once, and only when the last wait is long ago: {is_at_once}"),
+                };
+                assert!(made.result.is_ok());
+            }
+            desk.drain().await;
+        });
+    }
+
+    #[test]
+    fn what_must_reach_the_device_never_holds_the_workers_thread() {
+        run(async {
+            let dir = tempfile::tempdir().unwrap();
+            let options = SlabOptions { chunk_size: 4096, chunk_count: 1, read_count: 1 };
+            let slab = Slab::new(options).unwrap();
+            let desk = Desk::new(Crew::start(1).unwrap());
+            for care in [Care::Direct, Care::Durable] {
+                let lease = slab.take(Pool::Upload).await;
+                let mut making = desk.create_written(order(dir.path(), care), lease, 0..4096);
+                assert!(futures_util::poll!(&mut making).is_pending());
+                let made = making.await;
+                assert_eq!(made.sync_duration.is_some(), care == Care::Durable);
+                assert!(made.write_duration.is_some() && made.result.is_ok());
+            }
+            desk.drain().await;
+        });
     }
 }

@@ -280,7 +280,7 @@ mod tests {
     use futures_util::poll;
 
     use super::*;
-    use crate::disk::{MemoryDisk, Pool, SlabOptions};
+    use crate::disk::{MemoryDisk, Pool, SlabOptions, ThreadsDisk, create_written, link_all};
     use crate::telemetry::Metrics;
 
     /// Lets one transfer through at a time.
@@ -358,6 +358,43 @@ mod tests {
             assert!(disk.allocate(&file, 0, 1 << 40).await.is_err());
             assert_eq!((metrics.allocations.get(), metrics.allocate_errors.get()), (1, 1));
             drop(file);
+            disk.drain().await;
+        });
+    }
+
+    #[test]
+    fn a_small_file_in_one_step_counts_as_the_steps_that_were_begun() {
+        run(async {
+            let dir = tempfile::tempdir().unwrap();
+            let options = SlabOptions { chunk_size: 4096, chunk_count: 2, read_count: 2 };
+            let threads = ThreadsDisk::new(Slab::new(options).unwrap(), 1).unwrap();
+            let metrics = Metrics::new(1).worker(0);
+            let disk = MeteredDisk::new(Rc::new(threads), Arc::clone(&metrics));
+            let counts = || {
+                let kinds = [&metrics.creates, &metrics.writes, &metrics.syncs, &metrics.links];
+                kinds.map(Counter::get)
+            };
+            let lease = disk.slab().take(Pool::Upload).await;
+            let made = create_written(&disk, dir.path(), lease, 0..4096, Care::Durable).await;
+            assert_eq!(counts(), [1, 1, 1, 0]);
+            let lengths = (metrics.write_duration.count(), metrics.sync_duration.count());
+            assert_eq!(lengths, (1, 1));
+            let file = made.result.unwrap();
+            let names = ["a", "b"].map(|name| (file.clone(), dir.path().join(name)));
+            let linked = link_all(&disk, names.to_vec(), Care::Cached).await;
+            assert!(linked.iter().all(Result::is_ok));
+            assert_eq!(counts(), [1, 1, 1, 2]);
+            // Direct I/O of an odd length: where the filesystem takes it, nothing fails.
+            let made = create_written(&disk, dir.path(), made.lease, 0..4095, Care::Durable).await;
+            let failed = made.result.is_err();
+            assert_eq!(counts(), [2, 2, if failed { 1 } else { 2 }, 2]);
+            assert_eq!(metrics.write_errors.get(), u64::from(failed));
+            let nowhere = dir.path().join("missing");
+            let made = create_written(&disk, &nowhere, made.lease, 0..4096, Care::Durable).await;
+            assert!(made.result.is_err());
+            assert_eq!(counts()[..2], [3, 2]);
+            assert_eq!(metrics.file_operations_in_flight.get(), 0);
+            drop(made.lease);
             disk.drain().await;
         });
     }

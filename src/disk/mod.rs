@@ -4,6 +4,7 @@
 mod contract;
 #[cfg(test)]
 mod contract_suite;
+mod crew;
 mod desk;
 mod detached;
 mod error;

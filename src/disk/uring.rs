@@ -28,7 +28,8 @@ use tokio::runtime::{Handle, RuntimeMetrics};
 use tokio_uring::buf::fixed::FixedBufRegistry;
 use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
 
-use super::desk::{Desk, Job};
+use super::crew::Crew;
+use super::desk::Desk;
 use super::registered::Region;
 use super::small::Order;
 use super::syscall;
@@ -36,7 +37,9 @@ use super::{
     Care, Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease,
     Made, Op, Shortcut, Slab, Stat, Transfer,
 };
-use crate::base::limits::{DIRECTORIES_OPEN_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
+use crate::base::limits::{
+    DIRECTORIES_OPEN_MAX, METADATA_IN_FLIGHT_MAX, RING_THREADS, SYNCS_IN_FLIGHT_MAX,
+};
 use crate::telemetry::WorkerMetrics;
 
 /// The disk over a worker's ring.
@@ -60,7 +63,10 @@ struct Inner {
 impl UringDisk {
     /// Takes over the ring of the current tokio-uring runtime and registers the slab with it.
     /// Buffers that cannot be registered are used unregistered; the report says so.
-    pub fn new(slab: Slab, queue_depth: usize) -> UringDisk {
+    ///
+    /// # Errors
+    /// When the system has no room for the threads that make small files.
+    pub fn new(slab: Slab, queue_depth: usize) -> io::Result<UringDisk> {
         let registry = FixedBufRegistry::new(Region::all(&slab));
         let registration = registry.register().map(|()| registry);
         UringDisk::with_registration(slab, queue_depth, registration)
@@ -70,23 +76,20 @@ impl UringDisk {
         slab: Slab,
         queue_depth: usize,
         registration: io::Result<FixedBufRegistry<Region>>,
-    ) -> UringDisk {
+    ) -> io::Result<UringDisk> {
         let caveat = registration.as_ref().err().map(|error| unregistered(&slab, error));
-        let transfers = Gate::new(queue_depth);
-        let syncs = Gate::new(SYNCS_IN_FLIGHT_MAX);
-        let metadata = Gate::new(METADATA_IN_FLIGHT_MAX);
-        UringDisk(Rc::new(Inner {
+        Ok(UringDisk(Rc::new(Inner {
             unnamed: Cell::new(true),
             slab,
-            desk: Desk::new(&transfers, &syncs, &metadata),
-            transfers,
-            syncs,
-            metadata,
+            desk: Desk::new(Crew::start(RING_THREADS)?),
+            transfers: Gate::new(queue_depth),
+            syncs: Gate::new(SYNCS_IN_FLIGHT_MAX),
+            metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
             directories: RefCell::default(),
             registration: RefCell::new(registration.ok()),
             turns: Turns::new(),
             caveat,
-        }))
+        })))
     }
 
     /// As on a filesystem without `O_TMPFILE`.
@@ -445,6 +448,7 @@ impl Disk for UringDisk {
     fn drain(&self) -> Op<()> {
         let this = self.clone();
         Box::pin(async move {
+            this.0.desk.drain().await;
             this.0.transfers.drain().await;
             this.0.syncs.drain().await;
             this.0.metadata.drain().await;
@@ -470,17 +474,12 @@ impl Shortcut for UringDisk {
         care: Care,
     ) -> Op<Made> {
         let order = Order { staging: staging.to_owned(), unnamed: self.0.unnamed.get(), care };
-        self.0.desk.create_written(order, (lease, span), |job| elsewhere("create", job))
+        self.0.desk.create_written(order, lease, span)
     }
 
     fn link_all(&self, names: Vec<(File, PathBuf)>, care: Care) -> Op<Vec<DiskResult<()>>> {
-        self.0.desk.link_all(names, care, |job| elsewhere("link", job))
+        self.0.desk.link_all(names, care)
     }
-}
-
-async fn elsewhere<T: Send + 'static>(name: &'static str, job: Job<T>) -> DiskResult<T> {
-    let task = tokio::task::spawn_blocking(job);
-    task.await.map_err(|_stopped| DiskError::cancelled(name))
 }
 
 /// Tells one submission from the next. The runtime submits the ring's queue just before it parks,

@@ -26,6 +26,7 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use super::caretaker::Caretaker;
+use super::dice::Dice;
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::receiving::Sealed;
 use crate::base::limits::PUBLISH_BATCH_MAX;
@@ -64,6 +65,7 @@ struct Inner {
     durability: Durability,
     waiting: RefCell<VecDeque<Request>>,
     running: Cell<bool>,
+    dice: Dice,
 }
 
 type Answer = oneshot::Sender<StoreResult<Vec<Published>>>;
@@ -87,6 +89,7 @@ impl Publisher {
             durability,
             waiting: RefCell::default(),
             running: Cell::new(false),
+            dice: Dice::new(),
         }))
     }
 
@@ -130,7 +133,7 @@ impl Inner {
         if batch.is_empty() {
             return;
         }
-        let [prefix] = match random::<1>() {
+        let [prefix] = match self.dice.draw::<1>() {
             Ok(prefix) => prefix,
             Err(error) => {
                 for request in batch {
@@ -187,22 +190,18 @@ impl Inner {
         };
         let mut outcomes = link_all(&**self.caretaker.disk(), names, care).await.into_iter();
         let mut linked = Vec::with_capacity(numbered.len());
-        for Linked { mut objects, answer } in numbered {
-            let mut failure = None;
-            let outcomes = outcomes.by_ref().take(objects.len()).collect::<Vec<_>>();
-            let mut outcomes = outcomes.into_iter();
-            objects.retain(|_| match outcomes.next() {
-                Some(Ok(())) => true,
-                Some(Err(error)) => {
-                    failure.get_or_insert(error);
-                    false
+        for Linked { objects, answer } in numbered {
+            let (mut named, mut failure) = (Vec::with_capacity(objects.len()), None);
+            for (object, outcome) in objects.into_iter().zip(outcomes.by_ref()) {
+                match outcome {
+                    Ok(()) => named.push(object),
+                    Err(error) => drop(failure.get_or_insert(error)),
                 }
-                None => unreachable!("each name has an answer"),
-            });
+            }
             match failure {
-                None => linked.push(Linked { objects, answer }),
+                None => linked.push(Linked { objects: named, answer }),
                 Some(error) => {
-                    self.unlink(&objects).await;
+                    self.unlink(&named).await;
                     refuse(answer, self.caretaker.lost(error));
                 }
             }
@@ -218,7 +217,7 @@ impl Inner {
         prefix: u8,
         names: &mut Vec<(File, PathBuf)>,
     ) -> StoreResult<Vec<Published>> {
-        let numbers = sealed.iter().map(|_| random::<16>());
+        let numbers = sealed.iter().map(|_| self.dice.draw::<16>());
         let numbers = numbers.collect::<StoreResult<Vec<_>>>()?;
         let numbered = numbers.into_iter().zip(sealed).map(|(mut number, sealed)| {
             number[0] = prefix;
@@ -256,12 +255,4 @@ impl Inner {
 /// Tells a requester why not. One who has left needs no answer.
 fn refuse(answer: Answer, error: StoreError) {
     drop(answer.send(Err(error)));
-}
-
-fn random<const N: usize>() -> StoreResult<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        StoreError::new(StoreErrorKind::Failed, format!("no random numbers: {error}"))
-    })?;
-    Ok(bytes)
 }
