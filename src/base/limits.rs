@@ -78,10 +78,11 @@ pub const INLINE_LINKS_MAX: usize = 64;
 /// Small files, and batches of names, on their way at once per worker; those beyond the threads
 /// wait in a queue, so that a thread that is done finds the next without sleeping.
 pub const SMALL_FILES_IN_FLIGHT_MAX: usize = 64;
-/// Threads per worker of the `io_uring` engine, for small files in one step.
-pub const RING_THREADS: usize = 8;
-/// Largest file, bytes with its seal, that is made in one step: what takes a thread less time to
-/// write than to be woken for.
+/// Threads per worker that make small files in one step. Measured with 32 connections on 2 workers:
+/// 4 are 10 % slower, 12 and 16 no faster.
+pub const SMALL_FILE_THREADS: usize = 8;
+/// Largest file, bytes with its seal, that is made in one step; larger ones are worth a write
+/// through the ring, from a registered buffer.
 pub const SMALL_FILE_SIZE_MAX: u64 = 64 << 10;
 /// Directories one worker keeps open for syncing: the 256 of the store, those above them, and room
 /// to spare. The whole set is dropped when it is full.

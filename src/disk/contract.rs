@@ -72,7 +72,9 @@ pub struct EngineReport {
 ///
 /// Promises of every engine:
 /// 1. Reads and writes in flight never exceed the queue depth; syncs and other metadata have
-///    gates of their own. A further operation waits for its turn in order of arrival.
+///    gates of their own. A further operation waits for its turn in order of arrival. Of small
+///    files made in one step ([`Disk::shortcut`]) no more are in flight than the engine has
+///    threads.
 /// 2. A transfer may be short; the caller goes on from there (`transfer.rs` does it). A write of
 ///    more than zero bytes never reports zero.
 /// 3. The kernel owns a transfer's lease and file until its completion, also when the future is

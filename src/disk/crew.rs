@@ -1,6 +1,6 @@
 //! Threads for blocking calls, and the queue in front of them.
 //!
-//! One [`Crew`] per engine, so one per worker. Its threads are fewer than the jobs that the gates
+//! Per worker one for what the `threads` engine does, and one for small files. Its threads are fewer than the jobs that the gates
 //! let through: one that has done its job finds the next in the queue, and nobody has to sleep and
 //! be woken in between, which costs more than most of the calls.
 //!
@@ -40,16 +40,16 @@ struct State {
 }
 
 impl Crew {
-    /// Starts so many threads.
+    /// Starts so many threads of that name.
     ///
     /// # Errors
     /// When the system has no room for one.
-    pub(super) fn start(thread_count: usize) -> io::Result<Crew> {
+    pub(super) fn start(name: &str, thread_count: usize) -> io::Result<Crew> {
         let crew = Crew(Arc::new(Handle(Arc::default())));
         for index in 0..thread_count {
             let queue = Arc::clone(&crew.0.0);
             thread::Builder::new()
-                .name(format!("rh-disk-{index}"))
+                .name(format!("{name}-{index}"))
                 .stack_size(DISK_THREAD_STACK_SIZE)
                 .spawn(move || queue.work_off())?;
         }
@@ -127,7 +127,7 @@ mod tests {
     fn what_is_queued_is_done_before_the_crew_ends() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let crew = Crew::start(2).unwrap();
+            let crew = Crew::start("test", 2).unwrap();
             let (sender, done) = std::sync::mpsc::channel();
             let jobs = (0..100).map(|index| {
                 let (crew, sender) = (crew.clone(), sender.clone());
@@ -150,7 +150,7 @@ mod tests {
     fn as_many_jobs_run_at_once_as_there_are_threads() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let crew = Crew::start(3).unwrap();
+            let crew = Crew::start("test", 3).unwrap();
             // Each waits for the two others.
             let barrier = Arc::new(std::sync::Barrier::new(3));
             let jobs = (0..9).map(|_| {

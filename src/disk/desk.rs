@@ -12,6 +12,7 @@
 //!    everything else it was given, before it answers.
 
 use std::cell::Cell;
+use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -22,7 +23,8 @@ use super::loan::lend;
 use super::small::{Made, Order, Steps, link_each};
 use super::{Care, DiskError, DiskResult, File, Gate, Lease, Op, detached};
 use crate::base::limits::{
-    INLINE_CALL_MS_MAX, INLINE_LINKS_MAX, INLINE_PAUSE_MS, SMALL_FILES_IN_FLIGHT_MAX,
+    INLINE_CALL_MS_MAX, INLINE_LINKS_MAX, INLINE_PAUSE_MS, SMALL_FILE_THREADS,
+    SMALL_FILES_IN_FLIGHT_MAX,
 };
 
 /// The one step of one engine. Clones share all of it.
@@ -34,9 +36,14 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Whose jobs `crew` does.
-    pub(super) fn new(crew: Crew) -> Desk {
-        Desk { crew, gate: Gate::new(SMALL_FILES_IN_FLIGHT_MAX), patience: Rc::default() }
+    /// With threads of its own, so that syncs never keep transfers waiting for a thread.
+    ///
+    /// # Errors
+    /// When the system has no room for them.
+    pub(super) fn start() -> io::Result<Desk> {
+        let crew = Crew::start("rh-small", SMALL_FILE_THREADS)?;
+        let gate = Gate::new(SMALL_FILES_IN_FLIGHT_MAX);
+        Ok(Desk { crew, gate, patience: Rc::default() })
     }
 
     /// Makes a small file of `lease[span]`.
@@ -149,7 +156,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let options = SlabOptions { chunk_size: 4096, chunk_count: 1, read_count: 1 };
             let slab = Slab::new(options).unwrap();
-            let desk = Desk::new(Crew::start(1).unwrap());
+            let desk = Desk::start().unwrap();
             desk.patience
                 .call(|| std::thread::sleep(Duration::from_millis(2 * INLINE_CALL_MS_MAX)));
             for is_at_once in [false, true] {
@@ -160,10 +167,12 @@ mod tests {
                 let lease = slab.take(Pool::Upload).await;
                 let mut making =
                     desk.create_written(order(dir.path(), Care::Cached), lease, 0..4096);
-                let made = match futures_util::poll!(&mut making) {
-                    std::task::Poll::Ready(made) if is_at_once => made,
-                    std::task::Poll::Pending if !is_at_once => making.await,
-                    _ => panic!("at once, and only when the last wait is long ago: {is_at_once}"),
+                let first = futures_util::poll!(&mut making);
+                // At once, and only when the last wait is long ago.
+                assert_eq!(first.is_ready(), is_at_once);
+                let made = match first {
+                    std::task::Poll::Ready(made) => made,
+                    std::task::Poll::Pending => making.await,
                 };
                 assert!(made.result.is_ok());
             }
@@ -177,7 +186,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let options = SlabOptions { chunk_size: 4096, chunk_count: 1, read_count: 1 };
             let slab = Slab::new(options).unwrap();
-            let desk = Desk::new(Crew::start(1).unwrap());
+            let desk = Desk::start().unwrap();
             for care in [Care::Direct, Care::Durable] {
                 let lease = slab.take(Pool::Upload).await;
                 let mut making = desk.create_written(order(dir.path(), care), lease, 0..4096);

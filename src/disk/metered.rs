@@ -255,7 +255,9 @@ impl Shortcut for MeteredDisk {
         let metrics = Arc::clone(&self.metrics);
         Box::pin(async move {
             let answers = linking.await;
-            answers.iter().for_each(|answer| LINK.count(&metrics, answer.as_ref().err()));
+            for answer in &answers {
+                LINK.count(&metrics, answer.as_ref().err());
+            }
             answers
         })
     }

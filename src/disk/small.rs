@@ -186,10 +186,10 @@ pub(super) fn create(staging: &Path, unnamed: bool, is_direct: bool) -> io::Resu
 
 /// Gives each file its name, blocking.
 pub(super) fn link_each(names: &[(File, PathBuf)]) -> Vec<DiskResult<()>> {
-    let named = |(file, path): &(File, PathBuf)| {
+    let give = |(file, path): &(File, PathBuf)| {
         link(file, path).map_err(|error| DiskError::new("link", error))
     };
-    names.iter().map(named).collect()
+    names.iter().map(give).collect()
 }
 
 /// Gives a file its name, blocking.

@@ -46,11 +46,10 @@ impl ThreadsDisk {
     /// # Errors
     /// When the system has no room for its threads.
     pub fn new(slab: Slab, queue_depth: usize) -> io::Result<ThreadsDisk> {
-        let crew = Crew::start(DISK_THREADS_MAX)?;
         Ok(ThreadsDisk {
             slab,
-            desk: Desk::new(crew.clone()),
-            crew,
+            desk: Desk::start()?,
+            crew: Crew::start("rh-disk", DISK_THREADS_MAX)?,
             transfers: Gate::new(queue_depth),
             syncs: Gate::new(SYNCS_IN_FLIGHT_MAX),
             metadata: Gate::new(METADATA_IN_FLIGHT_MAX),

@@ -9,6 +9,9 @@
 //!    their own, because the driver would forget the descriptor of a dropped one.
 //! 4. `drain` waits for the gates to empty: then the kernel owns nothing and the slab retires.
 //!
+//! Small files and their names are the exception ([`Shortcut`]): all calls for one are made
+//! together, on one of a few threads of ours or at once (`desk.rs`).
+//!
 //! What has no opcode in this crate (ftruncate, statvfs, readdir), and what only the start needs
 //! (mkdir), runs on the blocking pool.
 
@@ -28,7 +31,6 @@ use tokio::runtime::{Handle, RuntimeMetrics};
 use tokio_uring::buf::fixed::FixedBufRegistry;
 use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
 
-use super::crew::Crew;
 use super::desk::Desk;
 use super::registered::Region;
 use super::small::Order;
@@ -37,9 +39,7 @@ use super::{
     Care, Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease,
     Made, Op, Shortcut, Slab, Stat, Transfer,
 };
-use crate::base::limits::{
-    DIRECTORIES_OPEN_MAX, METADATA_IN_FLIGHT_MAX, RING_THREADS, SYNCS_IN_FLIGHT_MAX,
-};
+use crate::base::limits::{DIRECTORIES_OPEN_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
 use crate::telemetry::WorkerMetrics;
 
 /// The disk over a worker's ring.
@@ -81,7 +81,7 @@ impl UringDisk {
         Ok(UringDisk(Rc::new(Inner {
             unnamed: Cell::new(true),
             slab,
-            desk: Desk::new(Crew::start(RING_THREADS)?),
+            desk: Desk::start()?,
             transfers: Gate::new(queue_depth),
             syncs: Gate::new(SYNCS_IN_FLIGHT_MAX),
             metadata: Gate::new(METADATA_IN_FLIGHT_MAX),

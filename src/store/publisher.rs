@@ -191,17 +191,17 @@ impl Inner {
         let mut outcomes = link_all(&**self.caretaker.disk(), names, care).await.into_iter();
         let mut linked = Vec::with_capacity(numbered.len());
         for Linked { objects, answer } in numbered {
-            let (mut named, mut failure) = (Vec::with_capacity(objects.len()), None);
+            let (mut whole, mut failure) = (Vec::with_capacity(objects.len()), None);
             for (object, outcome) in objects.into_iter().zip(outcomes.by_ref()) {
                 match outcome {
-                    Ok(()) => named.push(object),
+                    Ok(()) => whole.push(object),
                     Err(error) => drop(failure.get_or_insert(error)),
                 }
             }
             match failure {
-                None => linked.push(Linked { objects: named, answer }),
+                None => linked.push(Linked { objects: whole, answer }),
                 Some(error) => {
-                    self.unlink(&named).await;
+                    self.unlink(&whole).await;
                     refuse(answer, self.caretaker.lost(error));
                 }
             }
