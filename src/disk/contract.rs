@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use futures_util::future::LocalBoxFuture;
 
-use super::{DiskError, DiskResult, File, Lease, Slab};
+use super::{DiskError, DiskResult, File, Lease, Shortcut, Slab};
 
 /// A disk operation. Dropping it gives up the answer, never the operation: a transfer that
 /// reached the kernel keeps its lease and its file until its completion.
@@ -74,7 +74,9 @@ pub struct EngineReport {
 ///
 /// Promises of every engine:
 /// 1. Reads and writes in flight never exceed the queue depth; syncs and other metadata have
-///    gates of their own. A further operation waits for its turn in order of arrival.
+///    gates of their own. A further operation waits for its turn in order of arrival. Of small
+///    files made in one step ([`Disk::shortcut`]) no more are in flight than the engine has
+///    threads.
 /// 2. A transfer may be short; the caller goes on from there (`transfer.rs` does it). A write of
 ///    more than zero bytes never reports zero.
 /// 3. The kernel owns a transfer's lease and file until its completion, also when the future is
@@ -170,6 +172,13 @@ pub trait Disk {
 
     /// What is free on the filesystem of the directory `path`.
     fn free_space(&self, path: &Path) -> Op<DiskResult<FreeSpace>>;
+
+    /// What this engine does of a small file in one step; see the functions
+    /// [`create_written`](super::create_written) and [`link_all`](super::link_all), which know
+    /// what to do without.
+    fn shortcut(&self) -> Option<&dyn Shortcut> {
+        None
+    }
 
     /// Refuses new operations and resolves when nothing is in flight. Must be awaited before the
     /// runtime is dropped.

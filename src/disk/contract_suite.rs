@@ -6,17 +6,26 @@
 
 pub(super) mod bench;
 mod engines;
+mod names;
 
 use std::ops::Range;
 use std::path::Path;
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use futures_util::poll;
 
 use self::bench::{Bench, CHUNK_COUNT, CHUNK_SIZE, Engine, Options, abandon, depth, kind, pattern};
-use super::{DiskErrorKind, EngineKind, File, Lease, Op, Pool, Stat, TEMPORARY_PREFIX, Transfer};
+use self::names::{
+    a_link_never_replaces, a_replacement_takes_the_name_of_another_file,
+    a_small_file_is_made_in_one_step, names_are_given_together_and_answered_one_by_one,
+};
+use super::{
+    Care, DiskErrorKind, EngineKind, File, Lease, Op, Pool, Stat, TEMPORARY_PREFIX, Transfer,
+    create_written, link_all,
+};
 use crate::base::limits::BLOCK_SIZE;
 
 /// Runs the suite on an engine, as a module of this name.
@@ -29,6 +38,8 @@ macro_rules! contract_suite {
             direct_transfers_are_aligned_and_buffered_ones_need_not_be
             a_link_never_replaces
             a_replacement_takes_the_name_of_another_file
+            a_small_file_is_made_in_one_step
+            names_are_given_together_and_answered_one_by_one
             a_file_without_a_name_leaves_nothing
             no_path_leads_out_of_open_beneath
             allocation_lengthens_and_truncation_cuts
@@ -136,52 +147,6 @@ async fn direct_transfers_are_aligned_and_buffered_ones_need_not_be<E: Engine>()
     assert_eq!(bench.read(&file, 3, 1).await, b"odd");
     drop(file);
     bench.finish().await;
-}
-
-async fn a_link_never_replaces<E: Engine>() {
-    for tmpfile in [true, false] {
-        let bench = E::bench(&Options { queue_depth: 2, tmpfile });
-        let first = bench.disk.create_unnamed(&bench.root).await.unwrap();
-        let second = bench.disk.create_unnamed(&bench.root).await.unwrap();
-        bench.write(&first, b"first", 0).await;
-        bench.write(&second, b"second", 0).await;
-        bench.disk.link(&first, &bench.at("name")).await.unwrap();
-        let taken = bench.disk.link(&second, &bench.at("name")).await;
-        assert_eq!(kind(taken), DiskErrorKind::Exists);
-        let nowhere = bench.disk.link(&second, &bench.at("missing/name")).await;
-        assert_eq!(kind(nowhere), DiskErrorKind::NotFound);
-        bench.disk.link(&second, &bench.at("other")).await.unwrap();
-        drop((first, second));
-        assert_eq!(bench.names().await, ["name", "other"]);
-        assert_eq!(bench.contents("name").unwrap(), b"first");
-        assert_eq!(bench.contents("other").unwrap(), b"second");
-        bench.finish().await;
-    }
-}
-
-async fn a_replacement_takes_the_name_of_another_file<E: Engine>() {
-    for tmpfile in [true, false] {
-        let bench = E::bench(&Options { queue_depth: 2, tmpfile });
-        bench.plant("name", b"old");
-        bench.plant("directory/file", b"");
-        let old = bench.disk.open(&bench.at("name")).await.unwrap();
-        let new = bench.disk.create_unnamed(&bench.root).await.unwrap();
-        bench.write(&new, b"new", 0).await;
-        let nowhere = bench.disk.replace(&new, &bench.at("missing/name")).await;
-        assert_eq!(kind(nowhere), DiskErrorKind::NotFound);
-        let lost = bench.disk.create_unnamed(&bench.root).await.unwrap();
-        let directory = bench.disk.replace(&lost, &bench.at("directory")).await;
-        assert!(directory.is_err(), "a file is no directory's replacement");
-        drop(lost);
-        bench.disk.replace(&new, &bench.at("name")).await.unwrap();
-        assert_eq!(bench.read(&old, 10, 0).await, b"old", "who has it open keeps it");
-        let other = bench.disk.create_unnamed(&bench.root).await.unwrap();
-        bench.disk.replace(&other, &bench.at("free")).await.unwrap();
-        drop((old, new, other));
-        assert_eq!(bench.names().await, ["directory", "free", "name"]);
-        assert_eq!(bench.contents("name").unwrap(), b"new");
-        bench.finish().await;
-    }
 }
 
 async fn a_file_without_a_name_leaves_nothing<E: Engine>() {
@@ -448,6 +413,10 @@ async fn futures_dropped_at_every_await_lose_nothing<E: Engine>() {
             assert!(written == expected, "given up after {polls} polls");
         }
         assert_eq!(bench.contents("other").unwrap(), b"other");
+        for polls in 0..8 {
+            let given = bench.contents(&format!("small-{polls}")).is_some();
+            assert_eq!(given, polls > 0, "names given up after {polls} polls");
+        }
         bench.finish().await;
     }
 }
@@ -483,6 +452,16 @@ async fn drop_each_operation(bench: &Bench, file: &File, polls: usize) {
     abandon(disk.sync_dir(root), polls).await;
     abandon(disk.free_space(root), polls).await;
     abandon(disk.remove(&bench.at("missing")), polls).await;
+    for care in [Care::Cached, Care::Durable] {
+        let (disk, root) = (Rc::clone(disk), root.clone());
+        let lease = bench.filled(&pattern(polls, CHUNK_SIZE)).await;
+        let making = async move { create_written(&*disk, &root, lease, 0..BLOCK_SIZE, care).await };
+        abandon(Box::pin(making), polls).await;
+    }
+    let unnamed = disk.create_unnamed(root).await.unwrap();
+    let (disk, names) = (Rc::clone(disk), vec![(unnamed, bench.at(&format!("small-{polls}")))]);
+    let linking = async move { link_all(&*disk, names, Care::Durable).await };
+    abandon(Box::pin(linking), polls).await;
 }
 
 async fn after_the_drain_everything_is_refused<E: Engine>() {
@@ -519,6 +498,12 @@ async fn after_the_drain_everything_is_refused<E: Engine>() {
         kind(disk.read(&file, bench.filled(b"x").await, 0..1, 0).await.result),
     ];
     assert_eq!(refusals, [DiskErrorKind::Cancelled; 18]);
+    for care in [Care::Cached, Care::Durable] {
+        let made = create_written(&**disk, root, bench.filled(b"x").await, 0..1, care).await;
+        assert_eq!(kind(made.result), DiskErrorKind::Cancelled);
+        let named = link_all(&**disk, vec![(file.clone(), bench.at("x"))], care).await.remove(0);
+        assert_eq!(kind(named), DiskErrorKind::Cancelled);
+    }
     drop(file);
     bench.finish().await;
 }

@@ -156,7 +156,7 @@ struct Probe {
 impl Probe {
     fn make(directory: &Path) -> io::Result<Probe> {
         let target = syscall::temporary_path(directory)?;
-        match syscall::open_unnamed(directory) {
+        match syscall::open_unnamed(directory, false) {
             Ok(fd) => Ok(Probe { file: fd.into(), name: None, target }),
             Err(error) if syscall::lacks_unnamed(&error) => {
                 let (fd, name) = syscall::open_temporary(directory)?;

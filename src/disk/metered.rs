@@ -6,22 +6,24 @@
 //!    counted, although the kernel may still be at it.
 //! 2. The duration of a read, write or sync is the same span, recorded when it ends, well or not,
 //!    and not recorded when its future is dropped.
-//! 3. Operations and their errors are counted by kind when they end; `stat` is in memory, making
+//! 3. Of a small file made in one step, write and sync last as long as their calls took; it is in
+//!    flight once, as long as all of it.
+//! 4. Operations and their errors are counted by kind when they end; `stat` is in memory, making
 //!    and listing directories is for the start, and looking for holes and setting attributes for
 //!    copies: they are not counted.
-//! 4. Buffers in use are counted by the slab itself, at each change: a lease outlives its transfer.
+//! 5. Buffers in use are counted by the slab itself, at each change: a lease outlives its transfer.
 
 use std::ffi::OsString;
 use std::future::Future;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{
-    Disk, DiskError, DiskErrorKind, DiskResult, EngineReport, File, FreeSpace, Lease, Op, Slab,
-    Stat, Transfer,
+    Care, Disk, DiskError, DiskErrorKind, DiskResult, EngineReport, File, FreeSpace, Lease, Made,
+    Op, Shortcut, Slab, Stat, Transfer,
 };
 use crate::telemetry::{Counter, Gauge, Histogram, WorkerMetrics};
 
@@ -62,6 +64,13 @@ impl MeteredDisk {
             SYNC.count(&metrics, result.as_ref().err());
             result
         })
+    }
+
+    fn below(&self) -> &dyn Shortcut {
+        let Some(shortcut) = self.inner.shortcut() else {
+            unreachable!("asked only of a disk that has said that it has one")
+        };
+        shortcut
     }
 
     fn counted<T: 'static>(&self, kind: &'static Kind, op: Op<DiskResult<T>>) -> Op<DiskResult<T>> {
@@ -244,9 +253,59 @@ impl Disk for MeteredDisk {
         self.inner.free_space(path)
     }
 
+    fn shortcut(&self) -> Option<&dyn Shortcut> {
+        self.inner.shortcut().map(|_| self as &dyn Shortcut)
+    }
+
     fn drain(&self) -> Op<()> {
         self.inner.drain()
     }
+}
+
+impl Shortcut for MeteredDisk {
+    fn create_written(
+        &self,
+        staging: &Path,
+        lease: Lease,
+        span: Range<usize>,
+        care: Care,
+    ) -> Op<Made> {
+        let making = self.below().create_written(staging, lease, span, care);
+        let metrics = Arc::clone(&self.metrics);
+        Box::pin(async move {
+            let in_flight = InFlight::new(&metrics.file_operations_in_flight);
+            let made = making.await;
+            drop(in_flight);
+            count_steps(&metrics, &made);
+            made
+        })
+    }
+
+    fn link_all(&self, names: Vec<(File, PathBuf)>, care: Care) -> Op<Vec<DiskResult<()>>> {
+        let linking = self.below().link_all(names, care);
+        let metrics = Arc::clone(&self.metrics);
+        Box::pin(async move {
+            let answers = linking.await;
+            for answer in &answers {
+                LINK.count(&metrics, answer.as_ref().err());
+            }
+            answers
+        })
+    }
+}
+
+/// Counts the steps of a small file that were begun; the last of them has the error, if any.
+fn count_steps(metrics: &WorkerMetrics, made: &Made) {
+    let mut error = made.result.as_ref().err();
+    if let Some(duration) = made.sync_duration {
+        metrics.sync_duration.record(duration);
+        SYNC.count(metrics, error.take());
+    }
+    if let Some(duration) = made.write_duration {
+        metrics.write_duration.record(duration);
+        WRITE.count(metrics, error.take());
+    }
+    CREATE.count(metrics, error);
 }
 
 #[cfg(test)]
@@ -254,7 +313,7 @@ mod tests {
     use futures_util::poll;
 
     use super::*;
-    use crate::disk::{MemoryDisk, Pool, SlabOptions};
+    use crate::disk::{MemoryDisk, Pool, SlabOptions, ThreadsDisk, create_written, link_all};
     use crate::telemetry::Metrics;
 
     /// Lets one transfer through at a time.
@@ -332,6 +391,43 @@ mod tests {
             assert!(disk.allocate(&file, 0, 1 << 40).await.is_err());
             assert_eq!((metrics.allocations.get(), metrics.allocate_errors.get()), (1, 1));
             drop(file);
+            disk.drain().await;
+        });
+    }
+
+    #[test]
+    fn a_small_file_in_one_step_counts_as_the_steps_that_were_begun() {
+        run(async {
+            let dir = tempfile::tempdir().unwrap();
+            let options = SlabOptions { chunk_size: 4096, chunk_count: 2, read_count: 2 };
+            let threads = ThreadsDisk::new(Slab::new(options).unwrap(), 1).unwrap();
+            let metrics = Metrics::new(1).worker(0);
+            let disk = MeteredDisk::new(Rc::new(threads), Arc::clone(&metrics));
+            let counts = || {
+                let kinds = [&metrics.creates, &metrics.writes, &metrics.syncs, &metrics.links];
+                kinds.map(Counter::get)
+            };
+            let lease = disk.slab().take(Pool::Upload).await;
+            let made = create_written(&disk, dir.path(), lease, 0..4096, Care::Durable).await;
+            assert_eq!(counts(), [1, 1, 1, 0]);
+            let lengths = (metrics.write_duration.count(), metrics.sync_duration.count());
+            assert_eq!(lengths, (1, 1));
+            let file = made.result.unwrap();
+            let names = ["a", "b"].map(|name| (file.clone(), dir.path().join(name)));
+            let linked = link_all(&disk, names.to_vec(), Care::Cached).await;
+            assert!(linked.iter().all(Result::is_ok));
+            assert_eq!(counts(), [1, 1, 1, 2]);
+            // Direct I/O of an odd length: where the filesystem takes it, nothing fails.
+            let made = create_written(&disk, dir.path(), made.lease, 0..4095, Care::Durable).await;
+            let failed = made.result.is_err();
+            assert_eq!(counts(), [2, 2, if failed { 1 } else { 2 }, 2]);
+            assert_eq!(metrics.write_errors.get(), u64::from(failed));
+            let nowhere = dir.path().join("missing");
+            let made = create_written(&disk, &nowhere, made.lease, 0..4096, Care::Durable).await;
+            assert!(made.result.is_err());
+            assert_eq!(counts()[..2], [3, 2]);
+            assert_eq!(metrics.file_operations_in_flight.get(), 0);
+            drop(made.lease);
             disk.drain().await;
         });
     }

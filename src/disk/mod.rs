@@ -4,6 +4,8 @@
 mod contract;
 #[cfg(test)]
 mod contract_suite;
+mod crew;
+mod desk;
 mod detached;
 mod error;
 mod faulty;
@@ -19,9 +21,11 @@ mod probe;
 mod registered;
 mod seeded;
 mod slab;
+mod small;
 mod syscall;
 mod threads;
 mod transfer;
+mod turns;
 mod uring;
 
 pub use contract::{Disk, EngineKind, EngineReport, FreeSpace, Op, Stat, Transfer};
@@ -35,6 +39,7 @@ pub use memory::{Loss, MemoryDisk};
 pub use metered::MeteredDisk;
 pub use probe::{Chosen, EngineChoice, RingFlags, RingRefused, choose, opcode_names};
 pub use slab::{Lease, Pool, Slab, SlabOptions};
+pub use small::{Care, Made, Shortcut, create_written, link_all};
 pub use syscall::TEMPORARY_PREFIX;
 pub use threads::ThreadsDisk;
 pub use transfer::{read_blocks, read_full, write_all};

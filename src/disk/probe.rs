@@ -86,7 +86,7 @@ impl Chosen {
     /// When the threads engine cannot start its threads.
     pub fn open(&self, slab: Slab, queue_depth: usize) -> io::Result<Rc<dyn Disk>> {
         Ok(match self.ring {
-            Some(_) => Rc::new(UringDisk::new(slab, queue_depth)),
+            Some(_) => Rc::new(UringDisk::new(slab, queue_depth)?),
             None => Rc::new(ThreadsDisk::new(slab, queue_depth)?),
         })
     }

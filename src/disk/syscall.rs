@@ -40,11 +40,19 @@ pub(super) fn list_dir(path: &Path) -> io::Result<Vec<OsString>> {
     fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
-/// A file without a name on the filesystem of `staging`.
-pub(super) fn open_unnamed(staging: &Path) -> io::Result<OwnedFd> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(FILE_MODE).custom_flags(libc::O_TMPFILE);
-    Ok(options.open(staging)?.into())
+/// A file without a name on the filesystem of `staging`, for direct I/O if that is asked for and
+/// the filesystem can.
+pub(super) fn open_unnamed(staging: &Path, is_direct: bool) -> io::Result<OwnedFd> {
+    let open = |flags| {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).mode(FILE_MODE).custom_flags(libc::O_TMPFILE | flags);
+        options.open(staging)
+    };
+    let opened = match open(if is_direct { libc::O_DIRECT } else { 0 }) {
+        Err(error) if is_direct && error.raw_os_error() == Some(libc::EINVAL) => open(0),
+        other => other,
+    };
+    Ok(opened?.into())
 }
 
 /// Whether `error` of [`open_unnamed`] says that the filesystem has no unnamed files. A kernel

@@ -4,7 +4,7 @@
 //! One per worker, with threads of its own. The life of an operation:
 //! 1. It waits at its gate and becomes a task of the worker (`detached.rs`), which owns its permit,
 //!    file and lease from here on, whoever still waits for the answer.
-//! 2. The task sends a job to the pool. The job holds a clone of the file and, for a transfer, a
+//! 2. The task sends a job to the pool (`crew.rs`). The job holds a clone of the file and, for a transfer, a
 //!    window into the lease (`loan.rs`); never an `Rc`.
 //! 3. A thread runs the job, drops file and window, and only then answers.
 //! 4. The task takes the lease back, gives up the permit and hands over the answer.
@@ -16,21 +16,18 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
+use std::path::{Path, PathBuf};
 
-use futures_util::future::join3;
-use tokio::sync::oneshot;
-
+use super::crew::Crew;
+use super::desk::Desk;
 use super::loan::lend;
+use super::small::{self, Order};
 use super::{
-    Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease, Op, Slab,
-    Stat, Transfer, detached, naming, syscall,
+    Care, Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease,
+    Made, Op, Shortcut, Slab, Stat, Transfer, detached, naming, syscall,
 };
-use crate::base::limits::{
-    DISK_THREAD_STACK_SIZE, DISK_THREADS_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX,
-};
+use crate::base::limits::{DISK_THREADS_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
+use futures_util::future::join3;
 
 /// The fallback engine of one worker. Needs a `LocalSet` around whoever uses it.
 pub struct ThreadsDisk {
@@ -39,6 +36,7 @@ pub struct ThreadsDisk {
     transfers: Gate,
     syncs: Gate,
     metadata: Gate,
+    desk: Desk,
     unnamed: bool,
 }
 
@@ -50,7 +48,8 @@ impl ThreadsDisk {
     pub fn new(slab: Slab, queue_depth: usize) -> io::Result<ThreadsDisk> {
         Ok(ThreadsDisk {
             slab,
-            crew: Crew::start(DISK_THREADS_MAX)?,
+            desk: Desk::start()?,
+            crew: Crew::start("rh-disk", DISK_THREADS_MAX)?,
             transfers: Gate::new(queue_depth),
             syncs: Gate::new(SYNCS_IN_FLIGHT_MAX),
             metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
@@ -72,7 +71,9 @@ impl ThreadsDisk {
         call: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Op<DiskResult<T>> {
         let crew = self.crew.clone();
-        detached::operation(gate, name, async move { crew.run(name, call).await })
+        detached::operation(gate, name, async move {
+            crew.run(call).await.map_err(|error| DiskError::new(name, error))
+        })
     }
 
     fn transfer(
@@ -87,7 +88,7 @@ impl ThreadsDisk {
         detached::transfer(&self.transfers, name, lease, move |lease| async move {
             let (lender, mut window) = lend(lease, span);
             let call = move || move_bytes(os(&file)?, &mut window);
-            let result = crew.run(name, call).await;
+            let result = crew.run(call).await.map_err(|error| DiskError::new(name, error));
             let Some(lease) = lender.reclaim() else {
                 unreachable!("a job drops its window before it answers")
             };
@@ -118,7 +119,7 @@ impl Disk for ThreadsDisk {
 
     fn create_unnamed(&self, staging: &Path) -> Op<DiskResult<File>> {
         let (staging, unnamed) = (staging.to_owned(), self.unnamed);
-        self.operate(&self.metadata, "create", move || create_unnamed(&staging, unnamed))
+        self.operate(&self.metadata, "create", move || small::create(&staging, unnamed, false))
     }
 
     fn open(&self, path: &Path) -> Op<DiskResult<File>> {
@@ -217,10 +218,15 @@ impl Disk for ThreadsDisk {
         self.operate(&self.metadata, "ask for free space", move || syscall::free_space(&path))
     }
 
+    fn shortcut(&self) -> Option<&dyn Shortcut> {
+        Some(self)
+    }
+
     fn drain(&self) -> Op<()> {
         let gates = [&self.transfers, &self.syncs, &self.metadata].map(Gate::clone);
-        let slab = self.slab.clone();
+        let (desk, slab) = (self.desk.clone(), self.slab.clone());
         Box::pin(async move {
+            desk.drain().await;
             let [transfers, syncs, metadata] = gates;
             join3(transfers.drain(), syncs.drain(), metadata.drain()).await;
             slab.retire();
@@ -228,71 +234,26 @@ impl Disk for ThreadsDisk {
     }
 }
 
+impl Shortcut for ThreadsDisk {
+    fn create_written(
+        &self,
+        staging: &Path,
+        lease: Lease,
+        span: Range<usize>,
+        care: Care,
+    ) -> Op<Made> {
+        let order = Order { staging: staging.to_owned(), unnamed: self.unnamed, care };
+        self.desk.create_written(order, lease, span)
+    }
+
+    fn link_all(&self, names: Vec<(File, PathBuf)>, care: Care) -> Op<Vec<DiskResult<()>>> {
+        self.desk.link_all(names, care)
+    }
+}
+
 /// The kernel's file; one of another engine is as bad as a closed descriptor.
 fn os(file: &File) -> io::Result<&fs::File> {
     file.os().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))
-}
-
-fn create_unnamed(staging: &Path, unnamed: bool) -> io::Result<File> {
-    if unnamed {
-        match syscall::open_unnamed(staging) {
-            Err(error) if syscall::lacks_unnamed(&error) => {}
-            other => return Ok(File::from_fd(other?)),
-        }
-    }
-    let (fd, name) = syscall::open_temporary(staging)?;
-    Ok(File::from_fd_named(fd, name))
-}
-
-type Job = Box<dyn FnOnce() + Send>;
-
-/// The threads. Their queue is bounded by the gates in front of it.
-#[derive(Clone)]
-struct Crew(mpsc::Sender<Job>);
-
-impl Crew {
-    fn start(thread_count: usize) -> io::Result<Crew> {
-        let (sender, receiver) = mpsc::channel();
-        let receiver = Arc::new(Mutex::new(receiver));
-        for index in 0..thread_count {
-            let receiver = Arc::clone(&receiver);
-            thread::Builder::new()
-                .name(format!("rh-disk-{index}"))
-                .stack_size(DISK_THREAD_STACK_SIZE)
-                .spawn(move || work_off(&receiver))?;
-        }
-        Ok(Crew(sender))
-    }
-
-    /// Runs `call` on a thread. What it owns is dropped there, before the answer is sent.
-    async fn run<T: Send + 'static>(
-        &self,
-        name: &'static str,
-        call: impl FnOnce() -> io::Result<T> + Send + 'static,
-    ) -> DiskResult<T> {
-        let (sender, receiver) = oneshot::channel();
-        let job: Job = Box::new(move || {
-            let answer = call();
-            // Nobody listens when the runtime is gone.
-            drop(sender.send(answer));
-        });
-        assert!(self.0.send(job).is_ok(), "the threads stay as long as their queue");
-        match receiver.await {
-            Ok(answer) => answer.map_err(|error| DiskError::new(name, error)),
-            Err(_dropped) => unreachable!("a thread answers every job it takes"),
-        }
-    }
-}
-
-/// One thread's life: jobs until the last sender is gone and the queue is empty.
-fn work_off(jobs: &Mutex<mpsc::Receiver<Job>>) {
-    loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match job {
-            Ok(job) => job(),
-            Err(_closed) => return,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -332,7 +293,7 @@ mod tests {
         let closed = || !target().is_ok_and(|path| path.starts_with(dir.path()));
         let patience = std::time::Instant::now();
         while !closed() && patience.elapsed().as_secs() < 10 {
-            thread::yield_now();
+            std::thread::yield_now();
         }
         assert!(closed(), "the jobs ended and closed the file");
     }

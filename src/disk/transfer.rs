@@ -83,24 +83,29 @@ pub async fn read_blocks(
 }
 
 /// How far a whole transfer is.
-struct Progress {
+pub(super) struct Progress {
     done: usize,
     size: usize,
     attempts: usize,
 }
 
 impl Progress {
-    fn of(span: &Range<usize>) -> Progress {
+    pub(super) fn of(span: &Range<usize>) -> Progress {
         Progress { done: 0, size: span.len(), attempts: 0 }
     }
 
-    fn is_short(&self) -> bool {
+    /// Bytes moved.
+    pub(super) fn done(&self) -> usize {
+        self.done
+    }
+
+    pub(super) fn is_short(&self) -> bool {
         self.done < self.size
     }
 
     /// Counts one transfer. An interrupted one counts as an attempt that moved nothing; too many
     /// attempts are an error.
-    fn take(&mut self, name: &'static str, moved: DiskResult<usize>) -> DiskResult<()> {
+    pub(super) fn take(&mut self, name: &'static str, moved: DiskResult<usize>) -> DiskResult<()> {
         match moved {
             Ok(count) => self.done += count,
             Err(error) if is_transient(&error) => {}
@@ -115,7 +120,7 @@ impl Progress {
 
     /// An aligned transfer goes on at the last whole block, so that direct I/O stays aligned.
     /// Writing the same bytes twice does no harm.
-    fn align(&mut self) {
+    pub(super) fn align(&mut self) {
         if self.size.is_multiple_of(BLOCK_SIZE) {
             self.done -= self.done % BLOCK_SIZE;
         }

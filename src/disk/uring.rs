@@ -9,6 +9,9 @@
 //!    their own, because the driver would forget the descriptor of a dropped one.
 //! 4. `drain` waits for the gates to empty: then the kernel owns nothing and the slab retires.
 //!
+//! Small files and their names are the exception ([`Shortcut`]): all calls for one are made
+//! together, on one of a few threads of ours or at once (`desk.rs`).
+//!
 //! What has no opcode in this crate (ftruncate, statvfs, readdir, lseek, fchmod), and what only the
 //! start (mkdir) or a copy of a whole file needs (a name that replaces), runs on the blocking pool.
 
@@ -24,18 +27,19 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use io_uring::{cqueue, opcode, squeue, types};
-use tokio::runtime::{Handle, RuntimeMetrics};
 use tokio_uring::buf::fixed::FixedBufRegistry;
 use tokio_uring::{InFlightOneshot, OneshotOutputTransform, UnsubmittedOneshot};
 
+use super::desk::Desk;
 use super::registered::Region;
+use super::small::Order;
+use super::turns::Turns;
 use super::{
-    Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease, Op, Slab,
-    Stat, Transfer,
+    Care, Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease,
+    Made, Op, Shortcut, Slab, Stat, Transfer,
 };
 use super::{naming, syscall};
 use crate::base::limits::{DIRECTORIES_OPEN_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
-use crate::telemetry::WorkerMetrics;
 
 /// The disk over a worker's ring.
 #[derive(Clone)]
@@ -46,6 +50,7 @@ struct Inner {
     transfers: Gate,
     syncs: Gate,
     metadata: Gate,
+    desk: Desk,
     directories: RefCell<HashMap<PathBuf, File>>,
     registration: RefCell<Option<FixedBufRegistry<Region>>>,
     turns: Turns,
@@ -57,7 +62,10 @@ struct Inner {
 impl UringDisk {
     /// Takes over the ring of the current tokio-uring runtime and registers the slab with it.
     /// Buffers that cannot be registered are used unregistered; the report says so.
-    pub fn new(slab: Slab, queue_depth: usize) -> UringDisk {
+    ///
+    /// # Errors
+    /// When the system has no room for the threads that make small files.
+    pub fn new(slab: Slab, queue_depth: usize) -> io::Result<UringDisk> {
         let registry = FixedBufRegistry::new(Region::all(&slab));
         let registration = registry.register().map(|()| registry);
         UringDisk::with_registration(slab, queue_depth, registration)
@@ -67,11 +75,12 @@ impl UringDisk {
         slab: Slab,
         queue_depth: usize,
         registration: io::Result<FixedBufRegistry<Region>>,
-    ) -> UringDisk {
+    ) -> io::Result<UringDisk> {
         let caveat = registration.as_ref().err().map(|error| unregistered(&slab, error));
-        UringDisk(Rc::new(Inner {
+        Ok(UringDisk(Rc::new(Inner {
             unnamed: Cell::new(true),
             slab,
+            desk: Desk::start()?,
             transfers: Gate::new(queue_depth),
             syncs: Gate::new(SYNCS_IN_FLIGHT_MAX),
             metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
@@ -79,7 +88,7 @@ impl UringDisk {
             registration: RefCell::new(registration.ok()),
             turns: Turns::new(),
             caveat,
-        }))
+        })))
     }
 
     /// As on a filesystem without `O_TMPFILE`.
@@ -456,9 +465,14 @@ impl Disk for UringDisk {
         self.blocking("free space", move || syscall::free_space(&path))
     }
 
+    fn shortcut(&self) -> Option<&dyn Shortcut> {
+        Some(self)
+    }
+
     fn drain(&self) -> Op<()> {
         let this = self.clone();
         Box::pin(async move {
+            this.0.desk.drain().await;
             this.0.transfers.drain().await;
             this.0.syncs.drain().await;
             this.0.metadata.drain().await;
@@ -473,28 +487,22 @@ impl Disk for UringDisk {
     }
 }
 
-/// Tells one submission from the next. The runtime submits the ring's queue just before it parks,
-/// and only then (tokio-uring's `on_thread_park`; the queue has an entry for all that the gates let
-/// through, so it is never full before): operations queued at the same park count share one
-/// `io_uring_enter`.
-struct Turns {
-    runtime: RuntimeMetrics,
-    /// The park count at the last operation.
-    last: Cell<Option<u64>>,
-}
-
-impl Turns {
-    fn new() -> Turns {
-        Turns { runtime: Handle::current().metrics(), last: Cell::new(None) }
+/// The ring hands these calls to a thread of the kernel one by one, so nothing is lost by a thread
+/// of ours that makes all of them.
+impl Shortcut for UringDisk {
+    fn create_written(
+        &self,
+        staging: &Path,
+        lease: Lease,
+        span: Range<usize>,
+        care: Care,
+    ) -> Op<Made> {
+        let order = Order { staging: staging.to_owned(), unnamed: self.0.unnamed.get(), care };
+        self.0.desk.create_written(order, lease, span)
     }
 
-    fn count(&self, metrics: &WorkerMetrics) {
-        const THE_ONLY_WORKER: usize = 0;
-        metrics.ring_operations.increment();
-        let turn = Some(self.runtime.worker_park_count(THE_ONLY_WORKER));
-        if self.last.replace(turn) != turn {
-            metrics.ring_submissions.increment();
-        }
+    fn link_all(&self, names: Vec<(File, PathBuf)>, care: Care) -> Op<Vec<DiskResult<()>>> {
+        self.0.desk.link_all(names, care)
     }
 }
 

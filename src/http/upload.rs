@@ -84,7 +84,7 @@ pub(super) async fn put(
     let content_type = header_text(&head.headers, &CONTENT_TYPE);
     let new = new_object(&name, content_type, body.claimed_bytes());
     let tally = Tally::begin(face);
-    let receiving = face.store.create(new).await?;
+    let receiving = face.store.create(new).await?.alone();
     let sealed = receive(receiving, &mut body, None).await?;
     let digests = body.digests().to_vec();
     finish(face, &head, vec![Part { name, sealed, digests }], tally).await

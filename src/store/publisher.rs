@@ -4,7 +4,7 @@
 //! SQEs would publish after a failed sync; field-tested on Linux 6.18):
 //!
 //! 1. all writes done, file cut to its length: `Sealed` (receiving.rs);
-//! 2. `fdatasync` of each file, a few at once;
+//! 2. `fdatasync` of each file, a few at once, unless that was one step with its write;
 //! 3. the batch loop takes every request that waits, picks one directory for all of them, numbers
 //!    the objects and links them;
 //! 4. one `fsync` of that directory makes all the names durable;
@@ -26,9 +26,11 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use super::caretaker::Caretaker;
+use super::dice::Dice;
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::receiving::Sealed;
 use crate::base::limits::PUBLISH_BATCH_MAX;
+use crate::disk::{Care, File, link_all};
 use crate::id::ObjectNumber;
 
 /// When an upload is acknowledged.
@@ -63,6 +65,7 @@ struct Inner {
     durability: Durability,
     waiting: RefCell<VecDeque<Request>>,
     running: Cell<bool>,
+    dice: Dice,
 }
 
 type Answer = oneshot::Sender<StoreResult<Vec<Published>>>;
@@ -86,6 +89,7 @@ impl Publisher {
             durability,
             waiting: RefCell::default(),
             running: Cell::new(false),
+            dice: Dice::new(),
         }))
     }
 
@@ -93,7 +97,8 @@ impl Publisher {
     /// or at the very last moment whole objects that nobody was told of.
     pub(super) async fn publish(&self, sealed: Vec<Sealed>) -> StoreResult<Vec<Published>> {
         if self.0.durability == Durability::Full {
-            let syncs = sealed.iter().map(|sealed| self.0.sync(sealed));
+            let syncs =
+                sealed.iter().filter(|sealed| !sealed.is_synced).map(|sealed| self.0.sync(sealed));
             join_all(syncs).await.into_iter().collect::<StoreResult<Vec<()>>>()?;
         }
         let (answer, answered) = oneshot::channel();
@@ -128,7 +133,7 @@ impl Inner {
         if batch.is_empty() {
             return;
         }
-        let [prefix] = match random::<1>() {
+        let [prefix] = match self.dice.draw::<1>() {
             Ok(prefix) => prefix,
             Err(error) => {
                 for request in batch {
@@ -137,8 +142,7 @@ impl Inner {
                 return;
             }
         };
-        let linking = batch.into_iter().map(|request| self.link_all(request, prefix));
-        let linked: Vec<Linked> = join_all(linking).await.into_iter().flatten().collect();
+        let linked = self.link_batch(batch, prefix).await;
         let synced = self.sync_names(prefix).await;
         if synced.is_ok() && !linked.is_empty() {
             self.caretaker.worked();
@@ -169,36 +173,61 @@ impl Inner {
         synced.map_err(|error| self.caretaker.lost(error))
     }
 
-    /// Links the objects of one request; on a failure takes back those that were linked and tells
-    /// the requester.
-    async fn link_all(&self, request: Request, prefix: u8) -> Option<Linked> {
-        let Request { sealed, answer } = request;
-        let mut objects = Vec::with_capacity(sealed.len());
-        for sealed in sealed {
-            match self.link(sealed, prefix).await {
-                Ok(published) => objects.push(published),
-                Err(error) => {
-                    self.unlink(&objects).await;
-                    refuse(answer, error);
-                    return None;
+    /// Numbers the objects of all requests and links them together. Where one fails, those of the
+    /// same request go again and the requester is told.
+    async fn link_batch(&self, batch: Vec<Request>, prefix: u8) -> Vec<Linked> {
+        let mut names = Vec::new();
+        let mut numbered = Vec::with_capacity(batch.len());
+        for Request { sealed, answer } in batch {
+            match self.number(sealed, prefix, &mut names) {
+                Ok(objects) => numbered.push(Linked { objects, answer }),
+                Err(error) => refuse(answer, error),
+            }
+        }
+        let care = match self.durability {
+            Durability::Full => Care::Durable,
+            Durability::None => Care::Cached,
+        };
+        let mut outcomes = link_all(&**self.caretaker.disk(), names, care).await.into_iter();
+        let mut linked = Vec::with_capacity(numbered.len());
+        for Linked { objects, answer } in numbered {
+            let (mut whole, mut failure) = (Vec::with_capacity(objects.len()), None);
+            for (object, outcome) in objects.into_iter().zip(outcomes.by_ref()) {
+                match outcome {
+                    Ok(()) => whole.push(object),
+                    Err(error) => drop(failure.get_or_insert(error)),
+                }
+            }
+            match failure {
+                None => linked.push(Linked { objects: whole, answer }),
+                Some(error) => {
+                    self.unlink(&whole).await;
+                    refuse(answer, self.caretaker.lost(error));
                 }
             }
         }
-        Some(Linked { objects, answer })
+        linked
     }
 
-    async fn link(&self, sealed: Sealed, prefix: u8) -> StoreResult<Published> {
-        let mut number = random::<16>()?;
-        number[0] = prefix;
-        let object = ObjectNumber::from_bytes(number);
-        let linked = self.caretaker.disk().link(&sealed.file, &self.object_path(object)).await;
-        linked.map_err(|error| self.caretaker.lost(error))?;
-        Ok(Published {
-            object,
-            size_bytes: sealed.seal.size_bytes,
-            blake3: sealed.seal.blake3,
-            created: sealed.seal.created,
-        })
+    /// Draws numbers for the objects of one request and adds their files and names to `names`: all
+    /// of them or none.
+    fn number(
+        &self,
+        sealed: Vec<Sealed>,
+        prefix: u8,
+        names: &mut Vec<(File, PathBuf)>,
+    ) -> StoreResult<Vec<Published>> {
+        let numbers = sealed.iter().map(|_| self.dice.draw::<16>());
+        let numbers = numbers.collect::<StoreResult<Vec<_>>>()?;
+        let numbered = numbers.into_iter().zip(sealed).map(|(mut number, sealed)| {
+            number[0] = prefix;
+            let object = ObjectNumber::from_bytes(number);
+            let Sealed { file, seal, .. } = sealed;
+            names.push((file, self.object_path(object)));
+            let (size_bytes, blake3, created) = (seal.size_bytes, seal.blake3, seal.created);
+            Published { object, size_bytes, blake3, created }
+        });
+        Ok(numbered.collect())
     }
 
     /// Tells a requester; the objects of one who has left go.
@@ -226,12 +255,4 @@ impl Inner {
 /// Tells a requester why not. One who has left needs no answer.
 fn refuse(answer: Answer, error: StoreError) {
     drop(answer.send(Err(error)));
-}
-
-fn random<const N: usize>() -> StoreResult<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| {
-        StoreError::new(StoreErrorKind::Failed, format!("no random numbers: {error}"))
-    })?;
-    Ok(bytes)
 }

@@ -36,9 +36,10 @@ use super::room::Grant;
 use super::seal::Seal;
 use super::volume::Store;
 use crate::base::limits::{
-    BLOCK_SIZE, DIRECT_SIZE_MIN, OBJECT_SIZE_MAX, PARKED_SIZE_MAX, WRITES_PER_UPLOAD_MAX,
+    BLOCK_SIZE, DIRECT_SIZE_MIN, OBJECT_SIZE_MAX, PARKED_SIZE_MAX, SMALL_FILE_SIZE_MAX,
+    WRITES_PER_UPLOAD_MAX,
 };
-use crate::disk::{DiskErrorKind, DiskResult, File, Lease, Pool, write_all};
+use crate::disk::{Care, DiskErrorKind, DiskResult, File, Lease, Pool, create_written, write_all};
 use crate::plan::{Chunk, Cursor, Geometry, Preallocation, Tail};
 
 /// Bytes hashed, then copied, at a time: enough for the widest SIMD of BLAKE3 (16 chunks of 1 KiB)
@@ -82,6 +83,9 @@ pub struct Receiving {
     is_unallocated: Rc<Cell<bool>>,
     tasks: JoinSet<DiskResult<()>>,
     failed: Option<StoreError>,
+    is_alone: bool,
+    /// Whether the data was synced with the write.
+    is_synced: bool,
 }
 
 /// A lease being filled.
@@ -96,6 +100,8 @@ struct Filling {
 pub struct Sealed {
     pub(super) file: File,
     pub(super) seal: Seal,
+    /// Whether data and size are durable.
+    pub(super) is_synced: bool,
 }
 
 impl Receiving {
@@ -118,7 +124,16 @@ impl Receiving {
             is_unallocated: Rc::default(),
             tasks: JoinSet::new(),
             failed: None,
+            is_alone: false,
+            is_synced: false,
         })
+    }
+
+    /// This object will be published as soon as it is sealed, and no other with it: a small one is
+    /// synced in the same step that writes it. Those of one request sync together, later.
+    pub fn alone(mut self) -> Receiving {
+        self.is_alone = true;
+        self
     }
 
     /// Data received so far, bytes.
@@ -178,7 +193,7 @@ impl Receiving {
             let cut = self.store.disk().truncate(&file, end).await;
             cut.map_err(|error| self.store.caretaker().lost(error))?;
         }
-        Ok(Sealed { file, seal })
+        Ok(Sealed { file, seal, is_synced: self.is_synced })
     }
 
     /// Data: hashed and copied piece by piece, so that the second finds it in the cache.
@@ -249,10 +264,31 @@ impl Receiving {
     /// Sends the chunk being filled to the disk; `end` as in [`Receiving::write_chunk`].
     async fn flush(&mut self, end: Option<u64>) -> StoreResult<()> {
         let Some(Filling { lease, filled, .. }) = self.filling.take() else { return Ok(()) };
-        match self.cursor.next(filled)? {
-            Some(chunk) => self.write_chunk(lease, chunk, end).await,
-            None => Ok(()),
+        match (self.cursor.next(filled)?, end) {
+            (Some(whole), Some(end)) if self.file.is_none() && end <= SMALL_FILE_SIZE_MAX => {
+                self.write_whole(lease, whole).await
+            }
+            (Some(chunk), end) => self.write_chunk(lease, chunk, end).await,
+            (None, _) => Ok(()),
         }
+    }
+
+    /// Makes the file of the only chunk there is, in one step.
+    async fn write_whole(&mut self, lease: Lease, whole: Chunk) -> StoreResult<()> {
+        assert!(whole.offset == 0 && whole.is_aligned(), "the only chunk is all of the file");
+        let grant = self.room_for(&whole).await?;
+        let care = match self.store.durability() {
+            Durability::None => Care::Cached,
+            Durability::Full if self.is_alone => Care::Durable,
+            Durability::Full => Care::Direct,
+        };
+        let (disk, staging) = (self.store.disk(), self.store.layout().staging());
+        let made = create_written(&*disk, staging, lease, 0..whole.size, care).await;
+        drop((made.lease, grant));
+        let file = made.result.map_err(|error| self.store.caretaker().lost(error))?;
+        self.file = Some(file);
+        self.is_synced = care == Care::Durable;
+        Ok(())
     }
 
     /// Starts the write of a planned chunk. `end` is the size of the whole file once it is known.

@@ -25,7 +25,7 @@ impl Engine for Ring {
     }
 
     fn bench(options: &Options) -> Bench {
-        on_os(UringDisk::new(slab(), options.queue_depth), options)
+        on_os(UringDisk::new(slab(), options.queue_depth).unwrap(), options)
     }
 }
 
@@ -36,7 +36,7 @@ impl Engine for Unregistered {
 
     fn bench(options: &Options) -> Bench {
         let refused = Err(io::Error::from_raw_os_error(libc::ENOMEM));
-        on_os(UringDisk::with_registration(slab(), options.queue_depth, refused), options)
+        on_os(UringDisk::with_registration(slab(), options.queue_depth, refused).unwrap(), options)
     }
 }
 
@@ -46,7 +46,7 @@ impl Engine for TwoCompletions {
     }
 
     fn bench(options: &Options) -> Bench {
-        on_os(UringDisk::new(slab(), options.queue_depth), options)
+        on_os(UringDisk::new(slab(), options.queue_depth).unwrap(), options)
     }
 }
 
@@ -84,7 +84,7 @@ async fn abandon_reads(disk: &UringDisk, file: &File, count: usize) {
 #[test]
 fn the_kernel_keeps_a_buffer_whose_future_is_gone_until_the_completion() {
     run_on_ring(8, 16, async {
-        let disk = UringDisk::new(slab(), 4);
+        let disk = UringDisk::new(slab(), 4).unwrap();
         let (file, mut writer) = pipe();
         abandon_reads(&disk, &file, 2).await;
         drop(file);
@@ -102,7 +102,7 @@ fn the_kernel_keeps_a_buffer_whose_future_is_gone_until_the_completion() {
 fn a_slab_outlives_a_runtime_torn_down_with_reads_in_flight() {
     let mut survivor: Option<(Slab, PipeWriter)> = None;
     run_on_ring(8, 16, async {
-        let disk = UringDisk::new(slab(), 4);
+        let disk = UringDisk::new(slab(), 4).unwrap();
         let (file, writer) = pipe();
         abandon_reads(&disk, &file, 3).await;
         survivor = Some((disk.slab().clone(), writer));
@@ -119,7 +119,7 @@ fn a_slab_outlives_a_runtime_torn_down_with_reads_in_flight() {
 fn the_report_tells_why_buffers_are_not_registered() {
     run_on_ring(8, 16, async {
         let refused = Err(io::Error::from_raw_os_error(libc::ENOMEM));
-        let disk = UringDisk::with_registration(slab(), 4, refused);
+        let disk = UringDisk::with_registration(slab(), 4, refused).unwrap();
         let report = disk.report();
         assert!(!report.buffers_registered);
         let caveat = report.caveat.unwrap();
