@@ -414,7 +414,7 @@ impl Filling {
     /// Where the next step of the hash ends: on the object's grid, or with the chunk.
     fn step_end(&self) -> usize {
         let position = self.offset + self.filled as u64;
-        let into_step = (position % HASH_STEP_SIZE as u64) as usize;
+        let into_step = usize::try_from(position % HASH_STEP_SIZE as u64).unwrap_or(0);
         self.room.min(self.filled + HASH_STEP_SIZE - into_step)
     }
 
