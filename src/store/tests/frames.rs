@@ -39,10 +39,14 @@ proptest! {
     #[test]
     fn an_object_in_frames_of_every_size_and_with_pauses_is_the_same_object(
         size in 0_u32..2_500_000,
-        frames in vec((prop_oneof![1_usize..300, 1_usize..9000, 1_usize..400_000], any::<bool>()), 0..24),
+        frames in vec(
+            (prop_oneof![1_usize..300, 1_usize..9000, 1_usize..400_000], any::<bool>()),
+            0..24,
+        ),
         chunk_size in prop::sample::select(vec![4096, CHUNK, 256 << 10, 1 << 20]),
     ) {
-        let data: Vec<u8> = (0..size).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+        let noise = |at: u32| at.wrapping_mul(2_654_435_761).to_be_bytes()[0];
+        let data: Vec<u8> = (0..size).map(noise).collect();
         run(async {
             let store = store_of_chunks(chunk_size).await;
             let (seal, back) = received(&store, &data, &frames).await;
