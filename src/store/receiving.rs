@@ -10,12 +10,14 @@
 //!                  └──► nothing left ◄───────┘
 //! ```
 //!
-//! 1. `write` hashes bytes and copies them into a lease; a full chunk goes to the disk at its
-//!    planned offset, several chunks in flight. When no lease is free it waits, the
-//!    body is not polled, and TCP makes the sender wait.
+//! 1. `write` copies bytes into a lease and hashes them there, in steps that begin and end on the
+//!    object's own grid, however the frames are cut; a full chunk goes to the disk at its planned
+//!    offset, several chunks in flight. When no lease is free it waits, the body is not polled, and
+//!    TCP makes the sender wait.
 //! 2. `park` gives the lease back when the sender is slow: what is block-aligned is written, the
 //!    rest (less than a block) is kept aside. What comes then is kept there too, until it is worth
-//!    a lease: a thousand senders of a few bytes now and then would have all of them.
+//!    a lease: a thousand senders of a few bytes now and then would have all of them. What is aside
+//!    is hashed.
 //! 3. `seal` appends padding and seal to the last chunk, so a small object is one write, waits for
 //!    all writes and cuts what was preallocated beyond the end.
 //! 4. The first failure stays: every later call repeats it.
@@ -36,15 +38,11 @@ use super::room::Grant;
 use super::seal::Seal;
 use super::volume::Store;
 use crate::base::limits::{
-    BLOCK_SIZE, DIRECT_SIZE_MIN, OBJECT_SIZE_MAX, PARKED_SIZE_MAX, SMALL_FILE_SIZE_MAX,
-    WRITES_PER_UPLOAD_MAX,
+    BLOCK_SIZE, DIRECT_SIZE_MIN, HASH_STEP_SIZE, OBJECT_SIZE_MAX, PARKED_SIZE_MAX,
+    SMALL_FILE_SIZE_MAX, WRITES_PER_UPLOAD_MAX,
 };
 use crate::disk::{Care, DiskErrorKind, DiskResult, File, Lease, Pool, create_written, write_all};
 use crate::plan::{Chunk, Cursor, Geometry, Preallocation, Tail};
-
-/// Bytes hashed, then copied, at a time: enough for the widest SIMD of BLAKE3 (16 chunks of 1 KiB)
-/// many times over, and still in the L2 cache when they are copied.
-const HASH_STEP: usize = 64 << 10;
 
 /// What is known of an object before its first byte.
 #[derive(Clone, Debug)]
@@ -91,7 +89,11 @@ pub struct Receiving {
 /// A lease being filled.
 struct Filling {
     lease: Lease,
+    /// Where its first byte lies in the file.
+    offset: u64,
     filled: usize,
+    /// How many of the filled bytes were hashed.
+    hashed: usize,
     /// What fits up to the planner's next chunk border.
     room: usize,
 }
@@ -174,15 +176,15 @@ impl Receiving {
     /// The first failure of this object. Nothing is left of it then.
     pub async fn seal(mut self) -> StoreResult<Sealed> {
         self.check_failed()?;
+        self.hash_filled();
         let hash = std::mem::take(&mut self.hasher).finish();
         let NewObject { name, content_type, .. } = self.new.clone();
         let seal = Seal::new(name, content_type, self.size, hash);
         let bytes = seal.encode();
         let tail = Tail::of(self.size)?;
         self.is_parked = false;
-        // Bytes of the file that are no data: not hashed.
-        self.fill(&[0; BLOCK_SIZE][..tail.padding_size()]).await?;
-        self.fill(&bytes).await?;
+        self.append_unhashed(&[0; BLOCK_SIZE][..tail.padding_size()]).await?;
+        self.append_unhashed(&bytes).await?;
         let end = tail.padded_size() + bytes.len() as u64;
         self.flush(Some(end)).await?;
         while !self.tasks.is_empty() {
@@ -196,39 +198,53 @@ impl Receiving {
         Ok(Sealed { file, seal, is_synced: self.is_synced })
     }
 
-    /// Data: hashed and copied piece by piece, so that the second finds it in the cache.
+    /// Data: copied step by step and hashed where it was copied to, while it is in the cache.
     async fn append(&mut self, data: &[u8]) -> StoreResult<()> {
         self.check_failed()?;
-        for piece in data.chunks(HASH_STEP) {
-            self.hasher.update(piece);
-            self.fill(piece).await?;
-        }
-        Ok(())
-    }
-
-    /// Bytes of the file, in its order; full chunks go to the disk.
-    async fn fill(&mut self, bytes: &[u8]) -> StoreResult<()> {
-        if self.keep_aside(bytes)? {
+        if self.keep_aside(data)? {
             return Ok(());
         }
-        let mut rest = bytes;
+        let mut rest = data;
         while !rest.is_empty() {
             let filling = self.filling().await?;
-            rest = filling.fill(rest);
-            if filling.filled == filling.room {
-                self.flush(None).await?;
+            let step_end = filling.step_end();
+            rest = filling.fill(rest, step_end);
+            if filling.filled == step_end {
+                self.hash_filled();
+                self.flush_full().await?;
             }
         }
         Ok(())
     }
 
+    /// What comes after the data: not hashed.
+    async fn append_unhashed(&mut self, bytes: &[u8]) -> StoreResult<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let filling = self.filling().await?;
+            let room = filling.room;
+            rest = filling.fill(rest, room);
+            self.flush_full().await?;
+        }
+        Ok(())
+    }
+
+    /// Hashes what was filled and not hashed yet.
+    fn hash_filled(&mut self) {
+        if let Some(filling) = &mut self.filling {
+            self.hasher.update(&filling.lease[filling.hashed..filling.filled]);
+            filling.hashed = filling.filled;
+        }
+    }
+
     /// Keeps what comes while parked aside, if there is room; what is kept fits the next chunk.
-    fn keep_aside(&mut self, bytes: &[u8]) -> StoreResult<bool> {
+    fn keep_aside(&mut self, data: &[u8]) -> StoreResult<bool> {
         let room = self.cursor.room()?.size.min(PARKED_SIZE_MAX);
-        let fits = self.aside.len() + bytes.len() <= room;
+        let fits = self.aside.len() + data.len() <= room;
         self.is_parked = self.is_parked && self.filling.is_none() && fits;
         if self.is_parked {
-            self.aside.extend_from_slice(bytes);
+            self.hasher.update(data);
+            self.aside.extend_from_slice(data);
         }
         Ok(self.is_parked)
     }
@@ -241,8 +257,8 @@ impl Receiving {
             lease[..filled].copy_from_slice(&self.aside);
             // Its memory goes with it: most senders are slow once and never again.
             self.aside = Vec::new();
-            let room = self.cursor.room()?.size;
-            self.filling = Some(Filling { lease, filled, room });
+            let Chunk { offset, size: room } = self.cursor.room()?;
+            self.filling = Some(Filling { lease, offset, filled, hashed: filled, room });
         }
         match &mut self.filling {
             Some(filling) => Ok(filling),
@@ -252,12 +268,21 @@ impl Receiving {
 
     async fn spill(&mut self) -> StoreResult<()> {
         self.check_failed()?;
+        self.hash_filled();
         let Some(Filling { lease, filled, .. }) = self.filling.take() else { return Ok(()) };
         let spill = self.cursor.spill(filled)?;
         self.aside.extend_from_slice(&lease[filled - spill.kept_size..filled]);
         match spill.write {
             Some(chunk) => self.write_chunk(lease, chunk, None).await,
             None => Ok(()),
+        }
+    }
+
+    /// Sends the chunk being filled to the disk if it is full.
+    async fn flush_full(&mut self) -> StoreResult<()> {
+        match &self.filling {
+            Some(filling) if filling.filled == filling.room => self.flush(None).await,
+            _ => Ok(()),
         }
     }
 
@@ -421,9 +446,16 @@ impl Receiving {
 }
 
 impl Filling {
-    /// Takes what fits; the rest comes back.
-    fn fill<'d>(&mut self, data: &'d [u8]) -> &'d [u8] {
-        let (now, later) = data.split_at(data.len().min(self.room - self.filled));
+    /// Where the next step of the hash ends: on the object's grid, or with the chunk.
+    fn step_end(&self) -> usize {
+        let position = self.offset + self.filled as u64;
+        let into_step = usize::try_from(position % HASH_STEP_SIZE as u64).unwrap_or(0);
+        self.room.min(self.filled + HASH_STEP_SIZE - into_step)
+    }
+
+    /// Takes what fits below `end`; the rest comes back.
+    fn fill<'d>(&mut self, data: &'d [u8], end: usize) -> &'d [u8] {
+        let (now, later) = data.split_at(data.len().min(end - self.filled));
         let end = self.filled + now.len();
         self.lease[self.filled..end].copy_from_slice(now);
         self.filled = end;

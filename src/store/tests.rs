@@ -18,6 +18,7 @@ use crate::disk::{Disk, Loss, MemoryDisk, Pool, Slab, SlabOptions};
 use crate::id::ObjectNumber;
 
 mod failures;
+mod frames;
 mod sweeps;
 mod verified;
 mod verify;
