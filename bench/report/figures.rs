@@ -7,16 +7,6 @@ pub(crate) fn approximate(count: u64) -> f64 {
     count as f64
 }
 
-/// The least whole number that is not below `value`; 0 for what is negative or no number.
-pub(crate) fn rounded_up(value: f64) -> u64 {
-    #![expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "`as` saturates, and that is what is said above"
-    )]
-    value.ceil() as u64
-}
-
 /// The middle one, or the mean of the two in the middle; 0 of nothing.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
@@ -46,11 +36,5 @@ mod tests {
         ] {
             assert!((median(values) - expected).abs() < 1e-9, "{values:?}");
         }
-    }
-
-    #[test]
-    fn rounding_up_saturates() {
-        assert_eq!([0.0, 0.1, 7.0].map(rounded_up), [0, 1, 7]);
-        assert_eq!([-1.0, f64::NAN, f64::INFINITY].map(rounded_up), [0, 0, u64::MAX]);
     }
 }

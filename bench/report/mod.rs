@@ -12,7 +12,7 @@ mod paint;
 mod sheet;
 
 pub(crate) use distribution::Distribution;
-pub(crate) use figures::{approximate, median, rounded_up};
+pub(crate) use figures::{approximate, median};
 pub(crate) use folder::{Folder, FolderError};
 pub(crate) use heat_map::HeatMap;
 pub(crate) use hgrm::hgrm;
