@@ -241,7 +241,9 @@ impl<'a> Bench<'a> {
 impl Measured {
     fn of(shares: &[Share], cpu: Duration) -> Measured {
         let mut latencies = Distribution::new();
-        shares.iter().for_each(|share| latencies.merge(&share.moved.latencies));
+        for share in shares {
+            latencies.merge(&share.moved.latencies);
+        }
         let began = shares.iter().map(|share| share.began).min();
         let ended = shares.iter().map(|share| share.ended).max();
         let elapsed = began.zip(ended).map(|(began, ended)| ended - began);
@@ -256,7 +258,7 @@ impl Measured {
 }
 
 /// CPU time of the process so far, all its threads, those that the kernel's ring makes included
-/// (`CLOCK_PROCESS_CPUTIME_ID`, clock_gettime(2)).
+/// (`CLOCK_PROCESS_CPUTIME_ID`, `clock_gettime(2)`).
 fn process_cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     let part = |value: i64| u64::try_from(value).unwrap_or(0);

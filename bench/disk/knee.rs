@@ -1,8 +1,6 @@
 //! Which queue depth and chunk size to use: the knee, behind which more of either costs memory and
 //! latency and brings nothing. Pure.
 
-use std::cmp::Ordering;
-
 /// How far below the best throughput still counts as the best: less than two runs of the same cell
 /// differ by.
 const TOLERANCE: f64 = 0.05;
@@ -36,11 +34,10 @@ pub(super) fn knee(points: &[Point]) -> Option<Knee> {
         let cost = |point: &Point| (point.queue_depth * point.chunk_size, point.queue_depth);
         cost(one).cmp(&cost(other))
     };
-    let by_throughput =
-        |one: &Point, other: &Point| match one.throughput.total_cmp(&other.throughput) {
-            Ordering::Equal => in_order(other, one),
-            unequal => unequal,
-        };
+    let by_throughput = |one: &Point, other: &Point| {
+        let order = one.throughput.total_cmp(&other.throughput);
+        order.then_with(|| in_order(other, one))
+    };
     let best = points.iter().copied().max_by(by_throughput)?;
     let enough = best.throughput * (1.0 - TOLERANCE);
     let close = points.iter().copied().filter(|point| point.throughput >= enough);

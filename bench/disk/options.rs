@@ -20,7 +20,7 @@ const CELLS_MAX: usize = 500;
 const RUNS_MAX: usize = 100;
 /// Shortest and longest time for a cell in one run.
 const TIME_LIMIT_MIN: Duration = Duration::from_millis(10);
-const TIME_LIMIT_MAX: Duration = Duration::from_secs(600);
+const TIME_LIMIT_MAX: Duration = Duration::from_mins(10);
 /// Times that a worker must fill its queue for a figure that says something: the first filling is
 /// the warm-up.
 const QUEUES_MIN: u64 = 4;

@@ -1,5 +1,6 @@
 //! What was measured, for people, programs and plots.
 
+use std::fmt::Write as _;
 use std::io;
 
 use ringhold::base::units::ByteSize;
@@ -63,7 +64,8 @@ pub(super) fn text(tallies: &[Tally]) -> String {
     let mut text = text_table(&headers, &rows);
     for (group, tallies) in by_group(tallies) {
         if let Some(knee) = knee_of(&tallies) {
-            text.push_str(&format!("\n{group}:\n  {}\n", reason(&knee)));
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n{group}:\n  {}\n", reason(&knee));
         }
     }
     text

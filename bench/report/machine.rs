@@ -43,12 +43,12 @@ pub(crate) struct Machine {
     /// Soft and hard limit of open descriptors.
     limit_nofile: [Option<u64>; 2],
     /// Of the directory that is measured, if there is one.
-    filesystem: Option<Mount>,
+    filesystem: Option<Volume>,
 }
 
 /// The filesystem of a directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-struct Mount {
+struct Volume {
     directory: PathBuf,
     /// Its type, as mount(8) writes it.
     kind: String,
@@ -85,13 +85,13 @@ impl Machine {
             io_uring: ring(),
             limit_memlock_bytes: limit(Resource::Memlock),
             limit_nofile: limit(Resource::Nofile),
-            filesystem: directory.map(Mount::of).transpose()?,
+            filesystem: directory.map(Volume::of).transpose()?,
         })
     }
 }
 
-impl Mount {
-    fn of(directory: &Path) -> io::Result<Mount> {
+impl Volume {
+    fn of(directory: &Path) -> io::Result<Volume> {
         let directory = fs::canonicalize(directory)?;
         let device = fs::metadata(&directory)?.dev();
         let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
@@ -102,7 +102,7 @@ impl Mount {
             own.or_else(|_| fs::read_to_string(block.join("../queue").join(file)))
         };
         let found = find_mount(&text("/proc/self/mountinfo"), &directory).unwrap_or_default();
-        Ok(Mount {
+        Ok(Volume {
             io_scheduler: queue("scheduler").unwrap_or_default().trim().to_owned(),
             is_rotational: queue("rotational").ok().map(|text| text.trim() == "1"),
             directory,
@@ -112,8 +112,8 @@ impl Mount {
 }
 
 /// The mount that holds `directory`: of those whose mount point is above it the deepest, and of
-/// those the last, which hides the others. Source: proc_pid_mountinfo(5).
-fn find_mount(mountinfo: &str, directory: &Path) -> Option<Mount> {
+/// those the last, which hides the others. Source: `proc_pid_mountinfo(5)`.
+fn find_mount(mountinfo: &str, directory: &Path) -> Option<Volume> {
     let mounts = mountinfo.lines().filter_map(|line| {
         let (mount, filesystem) = line.split_once(" - ")?;
         let mut mount = mount.split(' ').skip(4);
@@ -121,12 +121,12 @@ fn find_mount(mountinfo: &str, directory: &Path) -> Option<Mount> {
         let mut filesystem = filesystem.split(' ');
         let (kind, device) = (filesystem.next()?, unescaped(filesystem.next()?));
         let all = format!("{options},{}", filesystem.next().unwrap_or_default());
-        directory.starts_with(&point).then(|| Mount {
+        directory.starts_with(&point).then(|| Volume {
             kind: kind.to_owned(),
             device,
             mount_point: point,
             options: all,
-            ..Mount::default()
+            ..Volume::default()
         })
     });
     mounts.max_by_key(|mount| Path::new(&mount.mount_point).components().count())
