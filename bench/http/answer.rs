@@ -115,7 +115,11 @@ mod tests {
     fn the_framing_of_a_body_is_what_the_rfc_says() {
         for (text, framing, is_kept) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n", Framing::Sized(12), true),
-            ("HTTP/1.1 200\r\ncontent-length:0\r\nconnection: Close\r\n\r\n", Framing::Sized(0), false),
+            (
+                "HTTP/1.1 200\r\ncontent-length:0\r\nconnection: Close\r\n\r\n",
+                Framing::Sized(0),
+                false,
+            ),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Framing::Chunked, true),
             ("HTTP/1.1 204 No Content\r\n\r\n", Framing::Sized(0), true),
             ("HTTP/1.1 100 Continue\r\n\r\n", Framing::Sized(0), true),

@@ -59,7 +59,8 @@ impl Body {
         let mut fed = 0;
         while fed < bytes.len() && !self.has_ended() {
             let rest = &bytes[fed..];
-            let content = usize::try_from(self.content_left()).unwrap_or(usize::MAX).min(rest.len());
+            let content =
+                usize::try_from(self.content_left()).unwrap_or(usize::MAX).min(rest.len());
             if content > 0 {
                 each(&rest[..content]);
                 self.skip(content as u64);

@@ -76,7 +76,10 @@ enum Look {
     Drop,
     Keep,
     /// Compare, as the bytes at `offset` of the file of `size` bytes.
-    Compare { size: u64, offset: u64 },
+    Compare {
+        size: u64,
+        offset: u64,
+    },
 }
 
 /// What a connection tells the driver.
@@ -225,8 +228,7 @@ impl Connection {
 
     /// Asks for a connection; the socket is to be watched from now on.
     pub(crate) fn dial(&mut self, address: SocketAddr, now: Instant) -> io::Result<&Socket> {
-        let socket =
-            Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
         match socket.connect(&address.into()) {
@@ -467,11 +469,7 @@ impl Connection {
     }
 
     /// Lets the kernel drop at most `size` bytes.
-    fn drop_content(
-        &mut self,
-        size: u64,
-        dropped: &mut [MaybeUninit<u8>],
-    ) -> Result<(), String> {
+    fn drop_content(&mut self, size: u64, dropped: &mut [MaybeUninit<u8>]) -> Result<(), String> {
         let size = usize::try_from(size).unwrap_or(DROP_SIZE).min(DROP_SIZE);
         let socket = self.socket.as_ref().ok_or("no socket")?;
         let outcome = socket.recv_with_flags(&mut dropped[..size], libc::MSG_TRUNC);

@@ -11,14 +11,13 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::buffer::spare_capacity;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
@@ -27,6 +26,7 @@ use super::stage::Stage;
 use super::tally::Tally;
 use super::turns::{Turn, Turns};
 use super::work::{Memory, Plan};
+use crate::report::Stop;
 
 /// Sockets that one call tells of.
 const EVENTS_MAX: usize = 128;
@@ -45,14 +45,13 @@ pub(crate) struct Common {
     /// Gets the paths of uploads, a line each.
     pub(crate) paths_out: Option<Mutex<BufWriter<File>>>,
     /// Somebody wants the run to end.
-    pub(crate) is_interrupted: AtomicBool,
+    pub(crate) stop: Stop,
 }
 
 /// A loop and its connections.
 pub(crate) struct Driver<'a> {
     common: &'a Common,
     epoll: OwnedFd,
-    events: Vec<epoll::Event>,
     slots: Vec<Slot>,
     /// Open connections without a request, those waiting longest first.
     free: VecDeque<usize>,
@@ -99,7 +98,6 @@ impl<'a> Driver<'a> {
         let mut driver = Driver {
             common,
             epoll,
-            events: Vec::with_capacity(EVENTS_MAX),
             slots: std::iter::repeat_with(slot).take(connection_count).collect(),
             free: VecDeque::new(),
             yielded: VecDeque::new(),
@@ -162,14 +160,15 @@ impl<'a> Driver<'a> {
     /// Waits for the kernel, at most so long, and lets every connection go on that can.
     fn turn(&mut self, phase: Option<Phase<'_>>, wait: Duration) -> Result<(), String> {
         let wait = if self.yielded.is_empty() { wait } else { Duration::ZERO };
-        let mut events = std::mem::take(&mut self.events);
+        let mut events = [MaybeUninit::<epoll::Event>::uninit(); EVENTS_MAX];
         let timeout = Timespec::try_from(wait).unwrap_or_default();
-        match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)) {
-            Ok(_) | Err(Errno::INTR) => {}
+        let events = match epoll::wait(&self.epoll, &mut events, Some(&timeout)) {
+            Ok((events, _)) => &*events,
+            Err(Errno::INTR) => &[],
             Err(error) => return Err(format!("epoll_wait: {error}")),
-        }
+        };
         let now = Instant::now();
-        for event in events.drain(..) {
+        for event in events {
             let (flags, data) = (event.flags, event.data);
             let Ok(index) = usize::try_from(data.u64()) else { continue };
             let is_hung_up = flags.intersects(HUNG_UP);
@@ -177,7 +176,6 @@ impl<'a> Driver<'a> {
             self.step(index, now)?;
             phase.map_or(Ok(()), |phase| self.hand_out(phase).map(drop))?;
         }
-        self.events = events;
         for _ in 0..self.yielded.len() {
             if let Some(index) = self.yielded.pop_front() {
                 self.step(index, now)?;
@@ -295,7 +293,7 @@ impl<'a> Driver<'a> {
     }
 
     fn is_interrupted(&self) -> bool {
-        self.common.is_interrupted.load(Ordering::Relaxed)
+        self.common.stop.is_asked()
     }
 
     fn unreachable(&self, reason: &str) -> String {

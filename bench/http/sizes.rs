@@ -40,9 +40,10 @@ impl FromStr for Sizes {
         for item in text.split(',') {
             let (size, weight) = item.split_once(':').unwrap_or((item, "1"));
             let size: ByteSize = size.trim().parse().map_err(|error| format!("{error}"))?;
-            let weight: u32 = weight.trim().parse().ok().filter(|&weight| weight > 0).ok_or_else(
-                || format!("{weight:?} is no weight: write SIZE:WEIGHT, like 4KiB:70,64KiB:20"),
-            )?;
+            let weight: u32 =
+                weight.trim().parse().ok().filter(|&weight| weight > 0).ok_or_else(|| {
+                    format!("{weight:?} is no weight: write SIZE:WEIGHT, like 4KiB:70,64KiB:20")
+                })?;
             sum += u64::from(weight);
             steps.push((sum, size.0));
         }

@@ -90,15 +90,8 @@ mod tests {
         Stage::Refused,
         Stage::Spent,
     ];
-    const EVENTS: [Event; 7] = [
-        Event::Dial,
-        Event::Opened,
-        Event::Ask,
-        Event::Sent,
-        Event::Head,
-        Event::End,
-        Event::Lost,
-    ];
+    const EVENTS: [Event; 7] =
+        [Event::Dial, Event::Opened, Event::Ask, Event::Sent, Event::Head, Event::End, Event::Lost];
 
     /// The diagram, in the order of `EVENTS`: `.` cannot happen.
     const TABLE: [(Stage, [&str; 7]); 8] = [

@@ -95,7 +95,8 @@ impl Turns {
 
     /// Requests that were not handed out though they were due.
     pub(crate) fn overdue(&self, elapsed: Duration) -> u64 {
-        let due = |rate: NonZeroU64| elapsed.as_nanos() * u128::from(rate.get()) / NANOSECONDS_PER_S;
+        let due =
+            |rate: NonZeroU64| elapsed.as_nanos() * u128::from(rate.get()) / NANOSECONDS_PER_S;
         let due = self.rate.map_or(0, |rate| u64::try_from(due(rate)).unwrap_or(u64::MAX));
         let due = self.first.saturating_add(due).min(self.end);
         due.saturating_sub(self.next.load(Ordering::Relaxed))

@@ -87,7 +87,10 @@ pub(crate) struct Task {
 pub(crate) enum Check {
     Nothing,
     /// Its bytes are those at `offset` of the file of `size` bytes.
-    Compare { size: u64, offset: u64 },
+    Compare {
+        size: u64,
+        offset: u64,
+    },
 }
 
 impl Plan {
@@ -295,7 +298,11 @@ mod tests {
         }
     }
 
-    fn head(status: u16, framing: Framing, content_range: Option<(u64, u64, u64)>) -> Head<'static> {
+    fn head(
+        status: u16,
+        framing: Framing,
+        content_range: Option<(u64, u64, u64)>,
+    ) -> Head<'static> {
         Head { status, framing, is_kept: true, location: None, content_range }
     }
 
