@@ -9,7 +9,7 @@
 /// filesystems use, so nothing makes it cheap.
 pub(crate) const NOISE_SIZE: usize = 262_139;
 
-/// The noise; one a process.
+/// The noise; one a generator thread.
 pub(crate) struct Content {
     noise: Box<[u8]>,
 }

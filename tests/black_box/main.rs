@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
 mod bench_disk;
+mod bench_http;
 mod crash;
 mod delete;
 mod digests;
