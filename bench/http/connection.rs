@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::answer::{Framing, HEAD_SIZE_MAX, Head, read_head};
 use super::body::Body;
 use super::content::Content;
-use super::request::Request;
+use super::request::{Kind, Request};
 use super::stage::{Event, Stage};
 use super::stored::stored_path;
 use super::work::{Check, Task};
@@ -289,7 +289,10 @@ impl Connection {
             self.answer.stored = Some(path);
         }
         Outcome {
-            content_size: self.request.content_size() + self.answer.content_received,
+            content_size: match self.task.kind {
+                Kind::Upload => self.request.content_size(),
+                Kind::Download | Kind::Range => self.answer.content_received,
+            },
             is_verified: is_compared && problem.is_none(),
             stored: self.answer.stored.take(),
             problem,

@@ -143,6 +143,8 @@ fn forms_and_mixed_work_are_stored_and_read_back() {
     let flags = ["--work", "multipart", "--sizes", "1KiB:3,200KiB:1", "--count", "30"];
     let told = passed(&bench(daemon.address(), &[&flags[..], &["--paths-out", &paths]].concat()));
     assert_eq!(told["requests"], 30);
+    // Forms and answers are not counted, content is.
+    assert!(told["bytes"].as_u64().unwrap().is_multiple_of(1024), "{told}");
     let flags = ["--work", "download", "--paths", &paths, "--count", "30", "--verify-every", "1"];
     let read = passed(&bench(daemon.address(), &flags));
     assert_eq!((&read["verified"], &read["bytes"]), (&30.into(), &told["bytes"]));
