@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _, stdin};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
@@ -163,7 +163,7 @@ impl HttpArguments {
         if !(prefix.is_empty() || prefix.starts_with('/')) || !is_target(prefix) {
             return Err(Failure::Usage(format!("--prefix is a path like /files, not {prefix:?}")));
         }
-        let paths = self.paths.as_ref().map_or_else(|| Ok(Vec::new()), read_paths)?;
+        let paths = self.paths.as_deref().map_or_else(|| Ok(Vec::new()), read_paths)?;
         let size = self.size.map(|size| size.0);
         let sizes = self.sizes.clone().unwrap_or_else(|| Sizes::one(size.unwrap_or(1 << 20)));
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -199,7 +199,7 @@ fn target(text: &str) -> Result<(SocketAddr, String), Failure> {
     Ok((address, format!("{host}:{port}")))
 }
 
-fn read_paths(file: &PathBuf) -> Result<Vec<String>, Failure> {
+fn read_paths(file: &Path) -> Result<Vec<String>, Failure> {
     let told = |error: io::Error| {
         Failure::Failed(format!("cannot read --paths {}: {error}", file.display()))
     };

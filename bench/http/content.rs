@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn the_length_of_the_noise_is_a_prime() {
-        assert!((2..600).all(|divisor| NOISE_SIZE % divisor != 0));
+        assert!((2..600).all(|divisor| !NOISE_SIZE.is_multiple_of(divisor)));
     }
 
     #[test]

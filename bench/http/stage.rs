@@ -64,8 +64,7 @@ impl Stage {
             (Stage::Sending, Event::Head) => Stage::Refused,
             (Stage::Receiving, Event::End) => Stage::Idle,
             (Stage::Refused, Event::End) => Stage::Spent,
-            (Stage::Closed, _) => return None,
-            (_, Event::Lost) => Stage::Closed,
+            (stage, Event::Lost) if stage != Stage::Closed => Stage::Closed,
             _ => return None,
         })
     }
