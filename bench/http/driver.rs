@@ -141,7 +141,7 @@ impl<'a> Driver<'a> {
             let elapsed = now.duration_since(phase.start);
             let (turn, due) = match phase.turns.take(elapsed) {
                 Turn::Over => return Ok(Handed::Everything),
-                Turn::Wait(due) => return Ok(Handed::UpTo(due - elapsed)),
+                Turn::Wait(due) => return Ok(Handed::UpTo(due.saturating_sub(elapsed))),
                 Turn::Go { index, due } => (index, phase.start + due),
             };
             self.free.pop_front();

@@ -46,9 +46,9 @@ impl Idle {
         count: usize,
         timeout: Duration,
     ) -> Result<Idle, String> {
-        let head = format!("HEAD / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let request = format!("HEAD / HTTP/1.1\r\nHost: {host}\r\n\r\n");
         let open = |index| {
-            connect(address, &head, timeout).map_err(|error| explained(&error, index, address))
+            connect(address, &request, timeout).map_err(|error| explained(&error, index, address))
         };
         Ok(Idle { streams: (0..count).map(open).collect::<Result<_, _>>()? })
     }
@@ -63,10 +63,10 @@ impl Idle {
     }
 }
 
-fn connect(address: SocketAddr, head: &str, timeout: Duration) -> io::Result<TcpStream> {
+fn connect(address: SocketAddr, request: &str, timeout: Duration) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
-    stream.write_all(head.as_bytes())?;
+    stream.write_all(request.as_bytes())?;
     let (mut received, mut held) = (vec![0; ANSWER_SIZE_MAX], 0);
     loop {
         let count = stream.read(&mut received[held..])?;

@@ -57,12 +57,11 @@ impl Stage {
     pub(crate) fn next(self, event: Event) -> Option<Stage> {
         Some(match (self, event) {
             (Stage::Closed, Event::Dial) => Stage::Connecting,
-            (Stage::Connecting, Event::Opened) => Stage::Idle,
+            (Stage::Connecting, Event::Opened) | (Stage::Receiving, Event::End) => Stage::Idle,
             (Stage::Idle, Event::Ask) => Stage::Sending,
             (Stage::Sending, Event::Sent) => Stage::Awaiting,
             (Stage::Awaiting, Event::Head) => Stage::Receiving,
             (Stage::Sending, Event::Head) => Stage::Refused,
-            (Stage::Receiving, Event::End) => Stage::Idle,
             (Stage::Refused, Event::End) => Stage::Spent,
             (stage, Event::Lost) if stage != Stage::Closed => Stage::Closed,
             _ => return None,

@@ -75,7 +75,7 @@ impl Turns {
             if due > elapsed {
                 return Turn::Wait(due);
             }
-            if elapsed - due > BEHIND_MAX {
+            if elapsed.saturating_sub(due) > BEHIND_MAX {
                 self.is_behind.store(true, Ordering::Relaxed);
                 return Turn::Over;
             }

@@ -238,7 +238,7 @@ fn nobody_at_the_address_ends_the_run_with_a_reason() {
 #[test]
 fn a_server_that_says_nothing_does_not_hold_the_run() {
     let silent = server(|_, _| {
-        thread::sleep(Duration::from_secs(60));
+        thread::sleep(Duration::from_mins(1));
         false
     });
     let flags = ["--size", "10", "--count", "2", "--connections", "2", "--timeout", "300ms"];
