@@ -72,7 +72,7 @@ fn connect(address: SocketAddr, request: &str, timeout: Duration) -> io::Result<
         let count = stream.read(&mut received[held..])?;
         held += count;
         match read_head(&received[..held]) {
-            Ok(Some((head, _))) if head.is_kept || head.status < 500 => return Ok(stream),
+            Ok(Some((answer, _))) if answer.is_kept || answer.status < 500 => return Ok(stream),
             Ok(None) if count > 0 => {}
             _ => return Err(io::Error::other("the server does not keep connections")),
         }

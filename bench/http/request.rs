@@ -152,7 +152,8 @@ mod tests {
         let mut received = Vec::new();
         while !request.is_sent() {
             let (slices, count) = request.rest(content);
-            let bytes = slices[..count].concat();
+            let slices: Vec<&[u8]> = slices[..count].iter().map(|slice| &**slice).collect();
+            let bytes = slices.concat();
             assert!(!bytes.is_empty(), "there is more to send");
             let taken = bytes.len().min(step);
             received.extend_from_slice(&bytes[..taken]);

@@ -55,7 +55,8 @@ impl Turns {
             (Extent::Count(count), _) => (count, None),
             (Extent::Duration(until), None) => (u64::MAX - first, Some(until)),
             (Extent::Duration(until), Some(rate)) => {
-                let count = until.as_nanos() * u128::from(rate.get()) / NANOSECONDS_PER_S;
+                let count =
+                    until.as_nanos().saturating_mul(u128::from(rate.get())) / NANOSECONDS_PER_S;
                 (u64::try_from(count).unwrap_or(u64::MAX - first), None)
             }
         };
@@ -95,8 +96,9 @@ impl Turns {
 
     /// Requests that were not handed out though they were due.
     pub(crate) fn overdue(&self, elapsed: Duration) -> u64 {
-        let due =
-            |rate: NonZeroU64| elapsed.as_nanos() * u128::from(rate.get()) / NANOSECONDS_PER_S;
+        let due = |rate: NonZeroU64| {
+            elapsed.as_nanos().saturating_mul(u128::from(rate.get())) / NANOSECONDS_PER_S
+        };
         let due = self.rate.map_or(0, |rate| u64::try_from(due(rate)).unwrap_or(u64::MAX));
         let due = self.first.saturating_add(due).min(self.end);
         due.saturating_sub(self.next.load(Ordering::Relaxed))
