@@ -9,7 +9,7 @@ use ringhold::cli::Failure;
 
 use super::DiskArguments;
 use super::cell::Cell;
-use super::crew::{Job, measure};
+use super::crew::{Job, Measured, measure};
 use super::options::{Engines, Options};
 use super::report;
 use super::scratch::Scratch;
@@ -29,12 +29,15 @@ pub(crate) fn run(arguments: DiskArguments) -> Result<(), Failure> {
             options.skipped_count
         ));
     }
+    // Before anything is made, so that it is removed again.
+    let stop = Stop::at_signals()
+        .map_err(|error| Failure::failed(format!("cannot catch signals: {error}")))?;
     // Before the measuring, so that a wrong path does not cost the time of it.
     let folder = options.out.as_deref().map(Folder::create).transpose().map_err(Failure::failed)?;
     let machine = Machine::look(Some(&options.dir)).map_err(|error| {
         Failure::failed(format!("cannot look at {}: {error}", options.dir.display()))
     })?;
-    let tallies = measure_all(&options, &engines)?;
+    let tallies = measure_all(&options, &engines, &stop)?;
     if let Some(mut folder) = folder {
         report::write(&mut folder, &machine, &tallies).map_err(Failure::failed)?;
         say(&format!("written to {}", folder.path().display()));
@@ -49,11 +52,9 @@ fn say(line: &str) {
     let _ = writeln!(stderr(), "{line}");
 }
 
-fn measure_all(options: &Options, engines: &Engines) -> Result<Vec<Tally>, Failure> {
-    let stop = Stop::at_signals()
-        .map_err(|error| Failure::failed(format!("cannot catch signals: {error}")))?;
+fn measure_all(options: &Options, engines: &Engines, stop: &Stop) -> Result<Vec<Tally>, Failure> {
     let scratch = Scratch::make(options)?;
-    let ground = Ground { options, engines, scratch: scratch.path(), stop: &stop };
+    let ground = Ground { options, engines, scratch: scratch.path(), stop };
     let mut tallies: Vec<Tally> = options.cells.iter().copied().map(Tally::new).collect();
     // On a terminal alone: elsewhere it draws nothing.
     let progress = ProgressBar::new((options.run_count * tallies.len()) as u64);
@@ -101,11 +102,7 @@ impl Ground<'_> {
         Ok(())
     }
 
-    fn measure_cell(
-        &self,
-        cell: &Cell,
-        sources: &Sources,
-    ) -> Result<super::crew::Measured, Failure> {
+    fn measure_cell(&self, cell: &Cell, sources: &Sources) -> Result<Measured, Failure> {
         sources.forget()?;
         let measured = measure(Job {
             cell,

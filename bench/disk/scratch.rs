@@ -3,7 +3,7 @@
 //! name, so even then only those that are read stay.
 
 use std::fs::{self, DirBuilder};
-use std::io;
+use std::io::{self, Write, stderr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -84,7 +84,9 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.path) {
-            eprintln!("ringhold-bench: {} is left behind: {error}", self.path.display());
+            let path = self.path.display();
+            // Without anybody to read it there is nobody to tell.
+            let _ = writeln!(stderr(), "ringhold-bench: {path} is left behind: {error}");
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use ringhold::base::cgroup::CgroupLimits;
 use ringhold::base::cores::allowed_cores;
 use ringhold::base::host::Host;
-use ringhold::disk::{EngineChoice, choose};
+use ringhold::disk::{EngineChoice, RingFlags, choose};
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
@@ -150,7 +150,10 @@ fn cpu_model(cpuinfo: &str) -> String {
 
 fn ring() -> String {
     match choose(EngineChoice::IoUring) {
-        Ok(chosen) => format!("works: {:?}", chosen.ring),
+        Ok(chosen) => chosen.ring.map_or_else(String::new, |flags| {
+            let RingFlags { coop_taskrun, single_issuer } = flags;
+            format!("works (coop_taskrun {coop_taskrun}, single_issuer {single_issuer})")
+        }),
         Err(refused) => refused.to_string(),
     }
 }

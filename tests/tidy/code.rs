@@ -222,8 +222,10 @@ pub(crate) fn modules_named(file: &Source) -> Vec<String> {
 pub(crate) fn is_root(path: &str) -> bool {
     let parts: Vec<_> = path.split('/').collect();
     match parts.as_slice() {
-        ["src", "main.rs" | "lib.rs"] | ["tests", _] | ["tests", "fuzz", ..] => true,
-        ["bench", _] | ["bench", "micro", _] => true,
+        ["src", "main.rs" | "lib.rs"]
+        | ["tests" | "bench", _]
+        | ["tests", "fuzz", ..]
+        | ["bench", "micro", _] => true,
         ["tests", _, name] => *name == "main.rs",
         _ => false,
     }
