@@ -14,7 +14,7 @@ WORKDIR /build
 # Dependencies first, around an empty crate: this layer lasts until Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src bench \
-    && echo 'fn main() {}' >src/main.rs && touch src/lib.rs && cp src/main.rs bench/load.rs \
+    && echo 'fn main() {}' >src/main.rs && touch src/lib.rs && cp src/main.rs bench/main.rs \
     && cargo build --release --locked --bin ringhold
 COPY src src
 # Cargo goes by times, and files of a checkout may be older than the layer above.

@@ -40,7 +40,8 @@ pub use pace::Pace;
 pub use range::{RangedParts, Selection, content_range, content_range_unsatisfied, select};
 pub use request_head::{Framing, HeadFault, HeadScan, RequestHead};
 pub use resume::{
-    Representation, ResumeMismatch, ResumeRequest, ResumeStatus, SourceHeaders, pause_before_resume,
+    Representation, ResumeMismatch, ResumeRequest, ResumeStatus, SourceHeaders,
+    parse_content_range, pause_before_resume,
 };
 pub use source_name::source_name;
 pub use source_url::{SourceHost, SourceUrl, SourceUrlError};

@@ -154,7 +154,7 @@ fn strong_date(headers: &SourceHeaders<'_>) -> Option<Validator> {
 
 /// First and last position and the size, of `bytes 5-9/10`. A size of `*` tells nothing that could
 /// be relied on.
-fn parse_content_range(value: &str) -> Option<(u64, u64, u64)> {
+pub fn parse_content_range(value: &str) -> Option<(u64, u64, u64)> {
     let (unit, rest) = value.trim().split_once(' ')?;
     let (range, total) = rest.trim().split_once('/')?;
     let (first, last) = range.split_once('-')?;

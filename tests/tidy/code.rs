@@ -26,6 +26,10 @@ pub(crate) const FLOORS: [(&str, u32); 17] = [
     ("lib", 7),
 ];
 
+/// The same for the bench, which is above all of the library.
+pub(crate) const BENCH_FLOORS: [(&str, u32); 4] =
+    [("report", 0), ("disk", 1), ("http", 1), ("main", 2)];
+
 /// Longest file, lines, with its tests.
 pub(crate) const FILE_LINES_MAX: usize = 600;
 
@@ -66,6 +70,7 @@ pub(crate) const UNSAFE_FILES: [&str; 8] = [
 
 pub(crate) fn floors(file: &Source) -> Complaints {
     let own = module_of(&file.path);
+    let floor_of = |module: &str| floor_of(house_of(&file.path).1, module);
     let Some(floor) = floor_of(&own) else {
         return vec![format!(
             "{}: give the module `{own}` a floor in tests/tidy/code.rs",
@@ -218,20 +223,28 @@ pub(crate) fn modules_named(file: &Source) -> Vec<String> {
 pub(crate) fn is_root(path: &str) -> bool {
     let parts: Vec<_> = path.split('/').collect();
     match parts.as_slice() {
-        ["src", "main.rs" | "lib.rs"] | ["tests", _] | ["tests", "fuzz", ..] => true,
+        ["src", "main.rs" | "lib.rs"]
+        | ["tests" | "bench", _]
+        | ["tests", "fuzz", ..]
+        | ["bench", "micro", _] => true,
         ["tests", _, name] => *name == "main.rs",
         _ => false,
     }
 }
 
-/// The top module a file of src/ belongs to.
+/// Where the crate begins that a file belongs to, and its floors.
+pub(crate) fn house_of(path: &str) -> (&'static str, &'static [(&'static str, u32)]) {
+    if path.starts_with("bench/") { ("bench/", &BENCH_FLOORS) } else { ("src/", &FLOORS) }
+}
+
+/// The top module a file of a crate belongs to.
 pub(crate) fn module_of(path: &str) -> String {
-    let inside = path.trim_start_matches("src/");
+    let inside = path.trim_start_matches(house_of(path).0);
     inside.split('/').next().unwrap().trim_end_matches(".rs").to_owned()
 }
 
-pub(crate) fn floor_of(module: &str) -> Option<u32> {
-    FLOORS.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
+pub(crate) fn floor_of(floors: &[(&str, u32)], module: &str) -> Option<u32> {
+    floors.iter().find(|(name, _)| *name == module).map(|(_, floor)| *floor)
 }
 
 pub(crate) fn word(text: &str) -> String {
@@ -257,6 +270,9 @@ fn the_floor_rule_sees_an_import_from_above_and_from_beside() {
     assert_eq!(floors(&path).len(), 1);
     assert_eq!(floors(&source("src/attic/a.rs", "")).len(), 1, "a module without a floor");
     assert_eq!(floors(&source("src/cli/a.rs", "use crate::{cli, http};")).len(), 0);
+    let beside = source("bench/disk/a.rs", "use crate::http::Load;\nuse crate::report::hgrm;");
+    assert_eq!(floors(&beside).len(), 1, "the bench has floors of its own");
+    assert_eq!(floors(&source("bench/main.rs", "use crate::disk; use ringhold::cli;")).len(), 0);
 }
 
 #[test]

@@ -20,12 +20,16 @@ use code::{
 };
 use files::{Complaints, Source, documents, read, repository, sources, texts};
 use pages::{
-    flags, flags_out_of_step, help_of, links, missing_routes, section, unreachable_documents,
+    bench_help_of, commands, flags, flags_out_of_step, help_of, links, missing_routes, section,
+    unreachable_documents,
 };
 
 #[test]
 fn a_module_imports_lower_floors_only() {
     pass(all(&sources(&["src"]), floors));
+    let mut bench = sources(&["bench/report", "bench/disk", "bench/http"]);
+    bench.extend(read(vec![PathBuf::from("bench/main.rs")]));
+    pass(all(&bench, floors));
 }
 
 #[test]
@@ -35,7 +39,7 @@ fn every_file_has_a_header_and_is_of_readable_length() {
 
 #[test]
 fn a_mod_file_is_a_contents_page() {
-    pass(all(&sources(&["src"]), contents_page));
+    pass(all(&sources(&["src", "bench"]), contents_page));
 }
 
 #[test]
@@ -62,7 +66,7 @@ fn unsafe_code_is_in_the_named_files_alone() {
 
 #[test]
 fn no_file_is_dead() {
-    let files = sources(&["src", "tests"]);
+    let files = sources(&["src", "tests", "bench"]);
     pass(dead_files(&files));
 }
 
@@ -122,6 +126,19 @@ fn the_flags_of_the_other_commands_are_in_step_with_their_page() {
         assert!(!own.is_empty(), "the help of {command} lists its flags");
         let section = section(&page, &format!("## `ringhold {command}`"));
         pass(flags_out_of_step(&own, &format!("docs/commands.md ({command})"), section));
+    }
+}
+
+#[test]
+fn the_flags_of_the_bench_are_in_step_with_its_page() {
+    let page = fs::read_to_string(repository().join("docs/bench.md")).unwrap();
+    let commands = commands(&bench_help_of(&[]));
+    assert!(commands.contains("disk"), "the help lists its commands");
+    for command in commands {
+        let flags = flags(&bench_help_of(&[&command]));
+        assert!(!flags.is_empty(), "the help of {command} lists its flags");
+        let section = section(&page, &format!("## `ringhold-bench {command}`"));
+        pass(flags_out_of_step(&flags, &format!("docs/bench.md ({command})"), section));
     }
 }
 

@@ -83,9 +83,23 @@ pub(crate) fn normal(path: &Path) -> String {
 }
 
 pub(crate) fn help_of(command: &str) -> String {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_ringhold")).args([command, "--help"]).output().unwrap();
+    help(env!("CARGO_BIN_EXE_ringhold"), &[command])
+}
+
+pub(crate) fn bench_help_of(command: &[&str]) -> String {
+    help(env!("CARGO_BIN_EXE_ringhold-bench"), command)
+}
+
+fn help(program: &str, command: &[&str]) -> String {
+    let output = Command::new(program).args(command).arg("--help").output().unwrap();
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// The subcommands that a help text lists.
+pub(crate) fn commands(help: &str) -> BTreeSet<String> {
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let names = listed.map_while(|line| line.strip_prefix("  ")?.split_whitespace().next());
+    names.filter(|name| *name != "help").map(str::to_owned).collect()
 }
 
 // ---- the rules can complain -------------------------------------------------------------------
@@ -114,6 +128,13 @@ fn the_flag_rule_sees_both_directions() {
     let page = "## one\n| `--a` |\n## two\n| `--b` |\n";
     assert_eq!(section(page, "## one"), "\n| `--a` |");
     assert_eq!(section(page, "## three"), "");
+}
+
+#[test]
+fn the_commands_of_a_help_text_are_found() {
+    let help =
+        "Text\n\nCommands:\n  disk  Measure\n  http  Load\n  help  Print\n\nOptions:\n  -h\n";
+    assert_eq!(commands(help).into_iter().collect::<Vec<_>>(), ["disk", "http"]);
 }
 
 #[test]
