@@ -4,6 +4,7 @@
 //! `RINGHOLD_TEST_SEED` changes every payload.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
+mod comparison;
 mod crash;
 mod delete;
 mod digests;
