@@ -1,15 +1,18 @@
 //! The multipart path: the splitter of `wire/` and multer behind it, over a form with one large
 //! file that arrives in pieces, as `http/multipart.rs` connects them but for the lock between
 //! them, which nobody ever waits for, and hyper's body, which has its own costs.
+//!
+//! Pieces come one a turn, as hyper gives them: multer takes all that a stream has at once, and
+//! from one that always has more it would gather the whole file.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput};
-use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _};
 use multer::Multipart;
 use ringhold::wire::{Documents, Event};
 
@@ -72,18 +75,19 @@ fn overhead_size(form: &Bytes) -> usize {
 fn split(pieces: VecDeque<Bytes>) -> usize {
     let mut feed = Feed::new(pieces);
     let mut size = 0;
-    while let Some(event) = feed.next_event() {
-        if let Event::Data(data) = event {
-            size += data.len();
+    loop {
+        match feed.poll_event() {
+            Poll::Ready(Some(Event::Data(data))) => size += data.len(),
+            Poll::Ready(None) => return size,
+            Poll::Ready(Some(Event::Begin(_) | Event::End)) | Poll::Pending => {}
         }
     }
-    size
 }
 
 /// The splitter and the parser; bytes of the file.
 fn parse(pieces: VecDeque<Bytes>) -> usize {
     let mut document = Multipart::new(Feed::new(pieces), BOUNDARY);
-    let parsing = async {
+    let mut parsing = pin!(async {
         let mut size = 0;
         while let Some(mut field) = document.next_field().await.unwrap() {
             while let Some(frame) = field.next().await {
@@ -91,27 +95,39 @@ fn parse(pieces: VecDeque<Bytes>) -> usize {
             }
         }
         size
-    };
-    parsing.now_or_never().unwrap()
+    });
+    let mut turn = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(size) = parsing.as_mut().poll(&mut turn) {
+            return size;
+        }
+    }
 }
 
 /// A body in pieces behind its splitter; as a stream, the bytes of its one document.
 struct Feed {
     documents: Documents,
     pieces: VecDeque<Bytes>,
+    /// Whether this turn's piece was taken.
+    is_taken: bool,
 }
 
 impl Feed {
     fn new(pieces: VecDeque<Bytes>) -> Feed {
-        Feed { documents: Documents::declared(BOUNDARY), pieces }
+        Feed { documents: Documents::declared(BOUNDARY), pieces, is_taken: false }
     }
 
-    fn next_event(&mut self) -> Option<Event> {
+    fn poll_event(&mut self) -> Poll<Option<Event>> {
         loop {
             if let Some(event) = self.documents.pull().unwrap() {
-                return Some(event);
+                return Poll::Ready(Some(event));
             }
-            self.documents.push(self.pieces.pop_front()?);
+            self.is_taken = !self.is_taken;
+            if !self.is_taken {
+                return Poll::Pending;
+            }
+            let Some(piece) = self.pieces.pop_front() else { return Poll::Ready(None) };
+            self.documents.push(piece);
         }
     }
 }
@@ -121,7 +137,7 @@ impl Stream for Feed {
 
     fn poll_next(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            match self.next_event() {
+            match ready!(self.poll_event()) {
                 Some(Event::Data(data)) => return Poll::Ready(Some(Ok(data))),
                 Some(Event::Begin(_)) => {}
                 Some(Event::End) | None => return Poll::Ready(None),

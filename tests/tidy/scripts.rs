@@ -1,5 +1,7 @@
 //! Rules on the scripts of bench/, which are Python and shell.
 
+use std::path::Path;
+
 use crate::code::FILE_LINES_MAX;
 use crate::files::{Complaints, Source, source};
 
@@ -15,7 +17,7 @@ pub(crate) fn unreadable_script(file: &Source, index: &str) -> Complaints {
     if is_script(file) && !index.contains(&format!("| `{name}` |")) {
         complaints.push(format!("bench/README.md lacks a row for `{name}`"));
     }
-    let is_python = file.path.ends_with(".py");
+    let is_python = Path::new(&file.path).extension().is_some_and(|end| end == "py");
     if is_python && !file.text.starts_with("\"\"\"") {
         complaints.push(format!("{}: open with a docstring that says what it owns", file.path));
     }
