@@ -40,19 +40,6 @@ class Generator:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         return understood(command, result.returncode, result.stdout, result.stderr)
 
-    def start(self, target, work, **flags):
-        """The same, for a caller that looks around meanwhile and ends with `finish`."""
-        command = self.command(target, work, **flags)
-        return command, subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    @staticmethod
-    def finish(started):
-        """Waits for what `start` gave."""
-        command, child = started
-        output, errors = child.communicate()
-        return understood(command, child.returncode, output, errors)
-
 
 def understood(command, code, output, errors):
     """The line of JSON at the end of the output."""

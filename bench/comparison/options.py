@@ -113,10 +113,12 @@ def in_directory(options, work):
     for path in (options.ringhold, options.bench):
         if not os.access(path, os.X_OK):
             raise Failed(f"{path} is missing: cargo build --release")
+    if not os.path.isdir(options.dir):
+        raise Failed(f"--dir {options.dir} is no directory: make it, or name another")
     raise_open_files()
     # A kill ends the run as Ctrl-C does: servers stopped, room given back.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    directory = tempfile.mkdtemp(prefix="bench-", dir=options.dir)
+    directory = tempfile.mkdtemp(prefix="bench-", dir=os.path.realpath(options.dir))
     try:
         print(work(directory))
     finally:
