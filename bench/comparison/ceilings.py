@@ -27,15 +27,23 @@ def have_fio():
 def fio(directory, *arguments):
     """One call; its jobs as it says them in JSON."""
     common = ["fio", "--output-format=json", "--direct=1", "--ioengine=io_uring",
-              f"--directory={directory}", "--fallocate=none"]
+              f"--directory={directory}"]
     return json.loads(run([*common, *arguments]))["jobs"]
 
 
 def fio_write(directory, size):
-    """Seconds of a direct write of new blocks with a sync at the end."""
-    job = fio(directory, "--name=write", "--rw=write", "--bs=1M", "--iodepth=8", f"--size={size}",
-              "--end_fsync=1", "--filename=ceiling")[0]
-    return size / (job["write"]["bw_bytes"] or 1)
+    """Seconds of a direct write of a new file with a sync at the end, at the better of growing it
+    and reserving its blocks before."""
+    rates = []
+    for reserving in ("none", "native"):
+        path = os.path.join(directory, "ceiling")
+        if os.path.exists(path):
+            os.remove(path)
+        job = fio(directory, "--name=write", "--rw=write", "--bs=1M", "--iodepth=8",
+                  f"--size={size}", "--end_fsync=1", "--filename=ceiling",
+                  f"--fallocate={reserving}")[0]
+        rates.append(job["write"]["bw_bytes"] or 1)
+    return size / max(rates)
 
 
 def fio_read(directory, size):
