@@ -55,6 +55,8 @@ def content(name):
     if what == "bars":
         return report.bars_table(figures, BARS_OF[kind])
     work = words[1]
+    if not any(figure.work == work for figure in figures):
+        return "Not measured in that run."
     title = report.title_of(work, run)
     return f"{report.work_table(figures, work)}\n\n![{title}]({link}/{work}.svg)"
 
