@@ -6,6 +6,7 @@
 
 mod bench_disk;
 mod bench_http;
+mod comparison;
 mod copy;
 mod crash;
 mod delete;

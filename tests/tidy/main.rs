@@ -9,6 +9,7 @@
 mod code;
 mod files;
 mod pages;
+mod scripts;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,6 +24,7 @@ use pages::{
     bench_help_of, commands, flags, flags_out_of_step, help_of, links, missing_routes, section,
     unreachable_documents,
 };
+use scripts::{is_script, unreadable_script};
 
 #[test]
 fn a_module_imports_lower_floors_only() {
@@ -85,6 +87,26 @@ fn every_fuzz_target_is_built_has_seeds_and_is_documented() {
         assert!(manifest.contains(&format!("name = \"{target}\"")), "Cargo.toml lacks {target}");
         assert!(page.contains(&format!("| `{target}` |")), "docs/testing.md lacks {target}");
     }
+}
+
+#[test]
+fn every_script_of_the_bench_is_in_its_index_and_of_readable_length() {
+    let index = fs::read_to_string(repository().join("bench/README.md")).unwrap();
+    let parts = texts(&["bench"]).into_iter().filter(|path| !path.starts_with("bench/runs"));
+    let scripts = read(parts.collect());
+    assert!(scripts.iter().filter(|file| is_script(file)).count() > 4, "there are scripts");
+    pass(scripts.iter().flat_map(|file| unreadable_script(file, &index)));
+}
+
+#[test]
+fn every_run_that_is_kept_tells_what_it_is() {
+    let runs = fs::read_dir(repository().join("bench/runs")).unwrap();
+    let folders: Vec<PathBuf> = runs.map(|entry| entry.unwrap().path()).collect();
+    assert!(!folders.is_empty(), "runs are kept");
+    let silent = folders.iter().filter(|folder| {
+        !["README.md", "summary.md"].iter().any(|name| folder.join(name).exists())
+    });
+    pass(silent.map(|folder| format!("{}: say in README.md what it is", folder.display())));
 }
 
 #[test]
