@@ -31,6 +31,7 @@ fn dispatch(command: Command, environment: &Environment) -> Result<ExitCode, Fai
     match command {
         Command::Serve(arguments) => cli::serve(arguments, environment).map(|()| ExitCode::SUCCESS),
         Command::Verify(arguments) => cli::verify(arguments),
+        Command::Put(arguments) => cli::put(arguments, environment),
         Command::Doctor(arguments) => cli::doctor(arguments, environment),
         Command::Health(arguments) => cli::health(&arguments).map(|()| ExitCode::SUCCESS),
     }

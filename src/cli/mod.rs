@@ -10,6 +10,9 @@ mod house;
 mod notify;
 mod printable;
 mod process;
+mod progress_bar;
+mod put;
+mod put_sources;
 mod serve;
 mod verify;
 
@@ -17,5 +20,6 @@ pub use doctor::doctor;
 pub use failure::Failure;
 pub use health::health;
 pub use process::prepare;
+pub use put::put;
 pub use serve::serve;
 pub use verify::verify;
