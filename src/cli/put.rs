@@ -31,9 +31,9 @@ use crate::worker::interrupted;
 pub fn put(arguments: PutArguments, environment: &Environment) -> Result<ExitCode, Failure> {
     let command = PutCommand::resolve(arguments, environment).map_err(Failure::usage)?;
     let sources = sources(&command)?;
-    let client = Client::new(&command.server).map_err(|error| match error {
-        ClientError::Url(_) => Failure::usage(error),
-        error => Failure::failed(error),
+    let client = Client::new(&command.server).map_err(|error| {
+        let is_asked_wrongly = matches!(error, ClientError::Url(_));
+        if is_asked_wrongly { Failure::usage(error) } else { Failure::failed(error) }
     })?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime =

@@ -29,14 +29,15 @@
 //!   keeps idle connections for its next request, so it belongs to the runtime that it is used in.
 
 mod body;
-mod client;
+
 mod error;
 mod read_ahead;
+mod server;
 mod upload;
 
-pub use client::Client;
 pub use error::ClientError;
 pub use read_ahead::ReadAhead;
+pub use server::Client;
 pub use upload::{Sent, Upload};
 
 pub use crate::wire::UploadAnswer;

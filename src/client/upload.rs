@@ -26,8 +26,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::body::{QueuedBody, Step};
-use super::client::Client;
 use super::error::ClientError;
+use super::server::Client;
 use crate::base::limits::{
     CLIENT_IDLE_TIMEOUT_S, PARTS_MAX, UPLOAD_ANSWER_SIZE_MAX, UPLOAD_FRAME_SIZE,
 };

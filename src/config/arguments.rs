@@ -114,7 +114,7 @@ pub struct PutArguments {
     /// Files to upload, all in one request; - is stdin
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
-    /// The daemon, as a URL or HOST:PORT [default: UPLOAD_HOST, else http://127.0.0.1:8080]
+    /// The daemon, as a URL or HOST:PORT [default: `UPLOAD_HOST`, else 127.0.0.1:8080]
     #[arg(long, value_name = "URL", env = "RINGHOLD_TO")]
     pub to: Option<String>,
     /// Name to store a single file under [default: its own; stdin for stdin]

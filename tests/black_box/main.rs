@@ -29,6 +29,8 @@ mod metrics;
 mod operations;
 mod power_cut;
 mod public;
+mod put;
+mod put_faults;
 mod readme;
 mod round_trip;
 mod slow_log;
