@@ -7,12 +7,18 @@ use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use futures_util::stream;
+use ringhold::client::{Client, ClientError};
+use tokio::runtime::Builder;
+use tokio::time::timeout;
+
 use crate::harness::{
     Daemon, Setup, Taker, answer, objects, payload, signal, staged, stored, take_request,
 };
 use crate::put::{file, lines, put};
 
 const TICK: Duration = Duration::from_millis(5);
+const GAUGE: &str = "ringhold_uploads_in_progress";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A run that must fail with 1 and print nothing on stdout: what it says.
@@ -115,7 +121,7 @@ fn a_signal_in_the_middle_leaves_nothing_behind() {
         signal(child.id(), name);
         let said = failure(&child.wait_with_output().unwrap());
         assert!(said.contains("nothing is stored"), "{said}");
-        await_that(|| daemon.samples("ringhold_uploads_in_progress").iter().all(|one| one.1 < 0.5));
+        await_that(|| daemon.samples(GAUGE).iter().all(|one| one.1 < 0.5));
         daemon.stop();
         assert!(objects(daemon.root()).is_empty() && staged(daemon.root()).is_empty());
     }
@@ -140,7 +146,7 @@ fn a_file_that_changes_while_it_is_sent_is_told() {
         changed.set_len(size).unwrap();
         // By then the file is open, and far more of it is left than is ever on the way.
         let server = Taker::start(move |_, stream: &mut TcpStream| {
-            io::Read::read_exact(stream, &mut [0; 1 << 20])?;
+            io::Read::read_exact(stream, &mut vec![0; 1 << 20])?;
             changed.set_len(size.saturating_add_signed(change))?;
             take_request(stream)
         });
@@ -150,13 +156,36 @@ fn a_file_that_changes_while_it_is_sent_is_told() {
     }
 }
 
+#[test]
+fn a_dropped_upload_of_the_library_leaves_nothing() {
+    let mut daemon = Daemon::start();
+    let client = Client::new(&daemon.address().to_string()).unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut upload = client.upload().await.unwrap();
+        let content = payload(1, 3 << 20);
+        let sent = upload.send_unclose("whole", content.as_slice()).await.unwrap();
+        assert_eq!(sent.blake3, *blake3::hash(&content).as_bytes());
+        let endless = upload.send_frames_unclose("cancelled", stream::pending());
+        assert!(timeout(TICK, endless).await.is_err());
+        let error = upload.close().await.unwrap_err();
+        assert!(matches!(error, ClientError::Abandoned), "{error}");
+        // The runtime lives on: it is the drop that ends the connection.
+        while daemon.samples(GAUGE).iter().any(|one| one.1 > 0.5) {
+            tokio::time::sleep(TICK).await;
+        }
+    });
+    daemon.stop();
+    assert!(objects(daemon.root()).is_empty() && staged(daemon.root()).is_empty());
+}
+
 /// A command whose upload has begun and waits for more from its pipe.
 fn halfway(daemon: &Daemon) -> Child {
     let mut command = put(daemon.address(), &["--retries", "0", "-"]);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let mut pipe = child.stdin.take().unwrap();
     pipe.write_all(&payload(1, 4 << 20)).unwrap();
-    await_that(|| daemon.samples("ringhold_uploads_in_progress").iter().any(|one| one.1 > 0.5));
+    await_that(|| daemon.samples(GAUGE).iter().any(|one| one.1 > 0.5));
     // Open to the end of the test process: the stream does not end.
     std::mem::forget(pipe);
     child
