@@ -33,6 +33,11 @@ pub const PREALLOCATION_STEP_MAX: u64 = 64 << 20;
 /// one is written.
 pub const PREALLOCATION_AHEAD_MAX: u64 = 2 * PREALLOCATION_STEP_MAX;
 
+/// Shortest pause before something that failed is tried again, milliseconds; doubled for each try.
+pub const RETRY_PAUSE_MIN_MS: u64 = 500;
+/// Longest such pause, milliseconds: nobody waits longer for a server that is back.
+pub const RETRY_PAUSE_MAX_MS: u64 = 30_000;
+
 // ---- id -------------------------------------------------------------------------------------
 
 /// Shortest secret accepted, bytes: 128 bits, the strength of the SipHash-2-4 keys made from
@@ -403,6 +408,28 @@ pub const LINGER_TIMEOUT_S: u64 = 5;
 /// Hash values written into one frame of a manifest: 64 KiB of text.
 pub const MANIFEST_HASHES_PER_FRAME: usize = 1_000;
 
+// ---- client ---------------------------------------------------------------------------------
+
+/// Bytes of one frame of an upload: one read of the source, one write to the socket.
+pub const UPLOAD_FRAME_SIZE: usize = 256 << 10;
+/// Frames between an upload and its connection; hyper takes two more of them in advance.
+pub const UPLOAD_FRAMES_QUEUED: usize = 2;
+/// Buffers of a source that is read ahead on a thread of its own: those that may be queued or on
+/// their way to the socket, one being read and one to spare. 1.5 MiB.
+pub const READ_AHEAD_BUFFERS: usize = UPLOAD_FRAMES_QUEUED + 4;
+/// Stack of such a thread, bytes: it reads, and nothing deep.
+pub const READ_AHEAD_STACK_SIZE: usize = 128 << 10;
+/// Time for a connection to a server, TLS included, seconds.
+pub const CLIENT_CONNECT_TIMEOUT_S: u64 = 15;
+/// Time in which a server takes no byte of an upload, or does not answer a whole one, after which it
+/// is given up, seconds: one that waits for a disk with a long queue is still served.
+pub const CLIENT_IDLE_TIMEOUT_S: u64 = 120;
+/// Time after which an idle connection is not used again, seconds: the server keeps it for longer,
+/// so that a request does not meet its end.
+pub const CLIENT_KEEP_ALIVE_S: u64 = KEEP_ALIVE_TIMEOUT_S / 2;
+/// Longest answer to an upload, bytes: 2 KiB for each of the most files.
+pub const UPLOAD_ANSWER_SIZE_MAX: usize = PARTS_MAX * (2 << 10);
+
 // ---- config ---------------------------------------------------------------------------------
 
 /// Random bytes of a secret made at start; written as twice as many hex digits. 256 bits, as much
@@ -413,6 +440,10 @@ pub const SECRET_FILE_SIZE_MAX: u64 = 4096;
 
 // ---- cli ------------------------------------------------------------------------------------
 
+/// Times that `put` tries again unless told otherwise: 15 s in all, a daemon's restart.
+pub const PUT_RETRIES_DEFAULT: u32 = 5;
+/// Most that it may be told to try again: with the longest pauses, most of an hour.
+pub const PUT_RETRIES_MAX: u32 = 100;
 /// Longest wait of `health` for one step of the answer, seconds. A container's health check has
 /// its own limit above that; a worker that needs longer for `/readyz` is not well.
 pub const HEALTH_TIMEOUT_S: u64 = 3;

@@ -1,8 +1,10 @@
-//! What could have been in std: limits, units, clock, cores, and what the kernel allows. Floor 0.
+//! What could have been in std: limits, units, clock, cores, what the kernel allows, whose
+//! certificates are believed. Floor 0.
 
 pub mod cgroup;
 pub mod clock;
 pub mod cores;
 pub mod host;
 pub mod limits;
+pub mod tls;
 pub mod units;

@@ -14,6 +14,8 @@ mod notify;
 mod printable;
 mod process;
 mod progress_bar;
+mod put;
+mod put_sources;
 mod serve;
 mod verify;
 
@@ -23,5 +25,6 @@ pub use failure::Failure;
 pub use generate::generate;
 pub use health::health;
 pub use process::prepare;
+pub use put::put;
 pub use serve::serve;
 pub use verify::verify;

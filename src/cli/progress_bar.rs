@@ -11,19 +11,33 @@ const WIDTH_DEFAULT: u16 = 80;
 /// What it shows: file, bar, how much of how much, rate, time left.
 const TEMPLATE: &str = "{msg} {wide_bar} {percent}% {decimal_bytes}/{decimal_total_bytes} \
                         {decimal_bytes_per_sec} {eta} left";
+/// The same where nobody knows how much it will be.
+const TEMPLATE_ENDLESS: &str = "{msg} {decimal_bytes} {decimal_bytes_per_sec}";
 
 /// A bar of `length` bytes; one that shows nothing where none is wanted.
 pub(super) fn progress_bar(when: ShowProgress, length: u64) -> ProgressBar {
-    let target = match when {
+    let bar = ProgressBar::with_draw_target(Some(length), target(when));
+    styled(bar, TEMPLATE)
+}
+
+/// A bar of something that has no length.
+pub(super) fn endless_bar(when: ShowProgress) -> ProgressBar {
+    styled(ProgressBar::with_draw_target(None, target(when)), TEMPLATE_ENDLESS)
+}
+
+fn target(when: ShowProgress) -> ProgressDrawTarget {
+    match when {
         ShowProgress::OnTerminal | ShowProgress::Always if stderr().is_terminal() => {
             ProgressDrawTarget::stderr()
         }
         // A terminal that another program plays.
         ShowProgress::Always => ProgressDrawTarget::term_like(Box::new(Piped)),
         ShowProgress::OnTerminal | ShowProgress::Never => ProgressDrawTarget::hidden(),
-    };
-    let bar = ProgressBar::with_draw_target(Some(length), target);
-    match ProgressStyle::with_template(TEMPLATE) {
+    }
+}
+
+fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
+    match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_wrong) => bar,
     }
@@ -76,7 +90,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_is_one_that_the_bar_understands() {
-        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    fn the_templates_are_such_that_the_bar_understands() {
+        for template in [TEMPLATE, TEMPLATE_ENDLESS] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use ipnet::IpNet;
 
+use crate::base::limits::{PUT_RETRIES_DEFAULT, PUT_RETRIES_MAX};
 use crate::base::units::{ByteSize, parse_duration};
 
 /// Storage daemon for Linux: files in and out over HTTP, durable, hashed, with IDs that cannot be
@@ -31,6 +32,8 @@ pub enum Command {
     Verify(VerifyArguments),
     /// Copy files as fast as the disk allows, whole or not at all
     Copy(CopyArguments),
+    /// Upload files: streamed, checked, one file ID a line
+    Put(PutArguments),
     /// Say what works here for `serve`, what does not, and the remedy
     Doctor(DoctorArguments),
     /// Ask a running daemon whether it is ready: exit code 0 if it is, 1 if not
@@ -146,6 +149,31 @@ pub struct CopyArguments {
     pub json: bool,
 }
 
+/// The flags of `put`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = PUT_HELP)]
+pub struct PutArguments {
+    /// Files to upload, all in one request; - is stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The daemon, as a URL or HOST:PORT [default: `UPLOAD_HOST`, else 127.0.0.1:8080]
+    #[arg(long, value_name = "URL", env = "RINGHOLD_TO")]
+    pub to: Option<String>,
+    /// Name to store a single file under [default: its own; stdin for stdin]
+    #[arg(long, value_name = "NAME", env = "RINGHOLD_NAME")]
+    pub name: Option<String>,
+    /// Tell the daemon's answer for each file as a line of JSON instead of its ID
+    #[arg(long, env = "RINGHOLD_JSON", value_parser = BoolishValueParser::new())]
+    pub json: bool,
+    /// Whether progress is shown on stderr
+    #[arg(long, value_name = "WHEN", env = "RINGHOLD_PROGRESS", default_value = "auto")]
+    pub progress: ProgressArgument,
+    /// Times to try again when the daemon is away or busy, or the connection breaks
+    #[arg(long, value_name = "N", env = "RINGHOLD_RETRIES", default_value_t = PUT_RETRIES_DEFAULT,
+          value_parser = clap::value_parser!(u32).range(0..=i64::from(PUT_RETRIES_MAX)))]
+    pub retries: u32,
+}
+
 /// The flags of `doctor`: those of `serve`, whose start it looks into.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = DOCTOR_HELP)]
@@ -184,6 +212,17 @@ Several SRC go into a directory DST. A copy keeps permissions, modification time
 owner. It has no name until it is whole: stopped, killed or failed, it leaves nothing.
 
 Exit code: 0 all were copied, 1 one was not or it was stopped, 2 asked wrongly.";
+
+const PUT_HELP: &str = "\
+All files are stored, or none of them: stopped or failed, it leaves nothing on either side. Their
+BLAKE3 is computed on the way and compared with what the daemon stored.
+
+Examples:
+  ringhold put report.pdf photo.jpg
+  tar c src | ringhold put --name src.tar -
+  ringhold put --to https://files.example --json big.iso | jq -r .url
+
+Exit code: 0 all are stored, 1 failed or stopped, 2 asked wrongly.";
 
 const VERIFY_HELP: &str = "\
 A finding is a line on stdout; progress and the summary go to stderr. Nothing is written, and no
@@ -327,6 +366,9 @@ mod tests {
             &["ringhold", "verify", "--rate", "fast"],
             &["ringhold", "copy", "only-one"],
             &["ringhold", "copy", "--progress", "sometimes", "a", "b"],
+            &["ringhold", "put"],
+            &["ringhold", "put", "--retries", "101", "a"],
+            &["ringhold", "put", "--progress", "sometimes", "a"],
             &["ringhold", "sever"],
         ] {
             let refused = Arguments::try_parse_from(wrong).unwrap_err();

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::arguments::{DurabilityArgument, ProgressArgument};
+use super::arguments::DurabilityArgument;
 use super::serve::{chunk_size, engine, within};
-use super::{ConfigError, CopyArguments};
+use super::{ConfigError, CopyArguments, ShowProgress};
 use crate::base::limits::{COPY_MEMORY_MAX, QUEUE_DEPTH_MAX};
 use crate::base::units::ByteSize;
 use crate::copy::CopyOptions;
@@ -29,17 +29,6 @@ pub struct CopyCommand {
     pub options: CopyOptions,
 }
 
-/// When progress is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ShowProgress {
-    /// When stderr is a terminal.
-    OnTerminal,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
 impl CopyCommand {
     /// Checks the flags.
     pub fn resolve(arguments: CopyArguments) -> Result<CopyCommand, ConfigError> {
@@ -51,11 +40,7 @@ impl CopyCommand {
             target: arguments.target,
             engine: engine(arguments.engine),
             chunk_size,
-            progress: match arguments.progress {
-                ProgressArgument::Auto => ShowProgress::OnTerminal,
-                ProgressArgument::Always => ShowProgress::Always,
-                ProgressArgument::Never => ShowProgress::Never,
-            },
+            progress: ShowProgress::of(arguments.progress),
             json: arguments.json,
             options: CopyOptions {
                 in_flight,

@@ -4,18 +4,22 @@ mod arguments;
 mod copy;
 mod environment;
 mod error;
+mod progress;
+mod put;
 mod secret;
 mod serve;
 mod service_manager;
 mod verify;
 
 pub use arguments::{
-    Arguments, Command, CopyArguments, DoctorArguments, Generated, HealthArguments, ServeArguments,
-    VerifyArguments,
+    Arguments, Command, CopyArguments, DoctorArguments, Generated, HealthArguments, PutArguments,
+    ServeArguments, VerifyArguments,
 };
-pub use copy::{CopyCommand, ShowProgress};
+pub use copy::CopyCommand;
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use progress::ShowProgress;
+pub use put::PutCommand;
 pub use secret::{Secret, SecretOrigin};
 pub use serve::ServeOptions;
 pub use service_manager::{NotifyAddress, notify_address, passed_socket};

@@ -1,6 +1,7 @@
 //! The chunk planner: which bytes go where, in which pieces, and how far ahead to reserve room.
 //! Pure: no I/O, no clock, no runtime. Floor 1.
 
+mod backoff;
 mod chunk;
 mod cursor;
 mod error;
@@ -11,6 +12,7 @@ mod strategies;
 mod tail;
 mod throttle;
 
+pub use backoff::retry_pause;
 pub use chunk::{Chunk, Chunks, Geometry};
 pub use cursor::{Cursor, Spill};
 pub use error::PlanError;

@@ -19,6 +19,7 @@ mod resume;
 mod source_name;
 mod source_url;
 mod structured;
+mod upload_form;
 
 pub use address::special_purpose;
 pub use chunked::{ChunkFault, Chunks};
@@ -45,3 +46,4 @@ pub use resume::{
 };
 pub use source_name::source_name;
 pub use source_url::{SourceHost, SourceUrl, SourceUrlError};
+pub use upload_form::{BOUNDARY_RANDOM_SIZE, UploadForm};

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
-use crate::harness::{Client, signal};
+use crate::harness::{Client, Daemon, signal};
 
 #[test]
 fn hello_world_answers_from_every_worker_and_stops_at_a_signal() {
@@ -32,6 +32,24 @@ fn client_server_shows_the_states_of_both_ends() {
     for state in ["LISTEN", "ESTABLISHED", "hello!", "FIN_WAIT2", "CLOSE_WAIT", "TIME_WAIT"] {
         let (_, after) = rest.split_once(state).unwrap_or_else(|| panic!("{state} in {said}"));
         rest = after;
+    }
+}
+
+#[test]
+fn upload_stores_a_greeting_and_the_files() {
+    let daemon = Daemon::start();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.txt");
+    std::fs::write(&path, "a file").unwrap();
+    let url = format!("http://{}", daemon.address());
+    let output = start("upload", &[&url, path.to_str().unwrap()]).wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let stored: Vec<_> = said.lines().map(|line| line.split_once(' ').unwrap()).collect();
+    let expected = [("greeting.txt", "hello from the library"), ("a.txt", "a file")];
+    for ((id, name), (expected_name, content)) in stored.into_iter().zip(expected) {
+        assert_eq!(name, expected_name);
+        assert_eq!(daemon.get(&format!("/files/{id}")).body, content.as_bytes());
     }
 }
 

@@ -34,6 +34,8 @@ mod metrics;
 mod operations;
 mod power_cut;
 mod public;
+mod put;
+mod put_faults;
 mod readme;
 mod round_trip;
 mod slow_log;

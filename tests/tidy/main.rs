@@ -142,7 +142,13 @@ fn the_flags_of_the_other_commands_are_in_step_with_their_page() {
     let of_serve = flags(&help_of("serve"));
     // `doctor` takes the flags of `serve`, which the README has, and its own.
     let none = BTreeSet::new;
-    let commands = [("verify", none()), ("copy", none()), ("doctor", of_serve), ("health", none())];
+    let commands = [
+        ("verify", none()),
+        ("put", none()),
+        ("copy", none()),
+        ("doctor", of_serve),
+        ("health", none()),
+    ];
     for (command, inherited) in commands {
         let own: BTreeSet<_> = flags(&help_of(command)).difference(&inherited).cloned().collect();
         assert!(!own.is_empty(), "the help of {command} lists its flags");

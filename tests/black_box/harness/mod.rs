@@ -9,6 +9,7 @@ mod page;
 mod payload;
 mod seal;
 mod source;
+mod taker;
 mod volume;
 
 pub(crate) use client::{Client, Response, Uploaded, request};
@@ -19,4 +20,5 @@ pub(crate) use page::fenced;
 pub(crate) use payload::{Payload, payload};
 pub(crate) use seal::verify_object;
 pub(crate) use source::{Asked, Source, Stream};
+pub(crate) use taker::{Taker, answer, stored, take_request};
 pub(crate) use volume::{Volume, allocated_bytes};

@@ -1,0 +1,43 @@
+//! The client library: files to a ringhold daemon, streamed, checked, in constant memory. Floor 4.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use ringhold::client::{Client, ReadAhead};
+//!
+//! let client = Client::new("http://127.0.0.1:8080")?;
+//! let mut upload = client.upload().await?;
+//! upload.send_unclose("hello.txt", &b"hello"[..]).await?;
+//! upload.send_frames_unclose("big.bin", ReadAhead::new(std::fs::File::open("big.bin")?)?).await?;
+//! for stored in upload.close().await? {
+//!     println!("{}", stored.file_id);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - **Memory** is constant: [`UPLOAD_FRAMES_QUEUED`](crate::base::limits::UPLOAD_FRAMES_QUEUED)
+//!   frames of [`UPLOAD_FRAME_SIZE`](crate::base::limits::UPLOAD_FRAME_SIZE), and what hyper writes
+//!   at once (408 KiB). A slow server slows the reading of the source.
+//! - **Every file is checked**: its BLAKE3 is computed while it is sent and compared with the one
+//!   that the daemon stored. A difference is [`ClientError::Mismatch`].
+//! - **Errors** say whether a retry makes sense: [`ClientError::is_worth_a_retry`],
+//!   [`ClientError::retry_after`]. Nothing is retried here, as nobody but the caller knows whether a
+//!   source can be read again.
+//! - **Cancellation**: dropping an [`Upload`], or a future of it, ends the request in its middle. The
+//!   daemon keeps nothing of a request that did not come whole.
+//! - **Runtime**: any tokio runtime with I/O and time enabled. There is no global state; a [`Client`]
+//!   keeps idle connections for its next request, so it belongs to the runtime that it is used in.
+
+mod body;
+
+mod error;
+mod read_ahead;
+mod server;
+mod upload;
+
+pub use error::ClientError;
+pub use read_ahead::ReadAhead;
+pub use server::Client;
+pub use upload::{Sent, Upload};
+
+pub use crate::wire::UploadAnswer;
