@@ -51,7 +51,7 @@ impl Request {
     /// Uploads the content of `size` bytes to the path, as the one file of a form.
     pub(crate) fn post_form(&mut self, host: &str, name: &str, size: u64) {
         let part = format!(
-            "--ringhold-bench-5eL2qV9xT0cN7rYw\r\nContent-Disposition: form-data; name=\"file\"; \
+            "--ringhold-bench-5eL2qV9xT0cN7rYw\r\nContent-Disposition: form-data; name=\"f\"; \
              filename=\"{name}\"\r\nContent-Type: application/octet-stream\r\n\r\n"
         );
         self.begin("POST", host, size, FORM_END);
