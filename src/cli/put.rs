@@ -94,7 +94,11 @@ impl Job<'_> {
     }
 
     async fn send_all(&self, is_consumed: &Cell<bool>) -> Result<Upload, Fault> {
-        let mut upload = self.client.upload().await?;
+        let sizes = self.sources.iter().map(|one| Some((one.name.as_str(), one.size_bytes()?)));
+        let mut upload = match sizes.collect::<Option<Vec<_>>>() {
+            Some(sizes) => self.client.upload_sized(&sizes).await?,
+            None => self.client.upload().await?,
+        };
         for (index, source) in self.sources.iter().enumerate() {
             is_consumed.set(is_consumed.get() || !source.is_repeatable);
             self.send(&mut upload, source, index).await?;

@@ -75,6 +75,12 @@ impl Source {
         Ok(Opened { frames, size_bytes: Some(size_bytes) })
     }
 
+    /// Bytes of a file; `None` of a stream, and of what cannot be looked at: opening it tells why.
+    pub(super) fn size_bytes(&self) -> Option<u64> {
+        let path = self.path.as_ref().filter(|_| self.is_repeatable)?;
+        fs::metadata(path).ok().map(|metadata| metadata.len())
+    }
+
     /// For a sentence.
     pub(super) fn shown(&self) -> String {
         self.path.as_deref().map_or_else(|| "stdin".to_owned(), printable::path)

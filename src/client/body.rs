@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame};
+use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::base::limits::UPLOAD_FRAMES_QUEUED;
@@ -23,14 +23,18 @@ pub(super) struct QueuedBody {
     steps: mpsc::Receiver<Step>,
     /// Told when the connection asks for the first frame.
     begun: Option<oneshot::Sender<()>>,
+    /// Bytes of all frames together, where they are known: the request says so then.
+    size_bytes: Option<u64>,
 }
 
 impl QueuedBody {
     /// A body, the queue of its steps, and what tells that its connection is there.
-    pub(super) fn new() -> (QueuedBody, mpsc::Sender<Step>, oneshot::Receiver<()>) {
+    pub(super) fn new(
+        size_bytes: Option<u64>,
+    ) -> (QueuedBody, mpsc::Sender<Step>, oneshot::Receiver<()>) {
         let (queue, steps) = mpsc::channel(UPLOAD_FRAMES_QUEUED);
         let (begun, has_begun) = oneshot::channel();
-        (QueuedBody { steps, begun: Some(begun) }, queue, has_begun)
+        (QueuedBody { steps, begun: Some(begun), size_bytes }, queue, has_begun)
     }
 }
 
@@ -51,6 +55,10 @@ impl Body for QueuedBody {
             Some(Step::End) => None,
             None => Some(Err(Dropped)),
         })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.size_bytes.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 

@@ -58,6 +58,8 @@ pub enum ClientError {
     },
     /// The answer is none of ringhold's.
     Nonsense(String),
+    /// The files are not as long as was announced.
+    SizeDiffers,
     /// An earlier call on this upload failed or was dropped before its end.
     Abandoned,
     /// A request has as many files as it may have.
@@ -79,6 +81,7 @@ impl ClientError {
             | ClientError::Refused { .. }
             | ClientError::Mismatch { .. }
             | ClientError::Nonsense(_)
+            | ClientError::SizeDiffers
             | ClientError::Abandoned
             | ClientError::TooManyFiles => false,
         }
@@ -156,6 +159,9 @@ impl fmt::Display for ClientError {
                 stored.size, stored.blake3
             ),
             ClientError::Nonsense(why) => write!(f, "this is no answer of ringhold: {why}"),
+            ClientError::SizeDiffers => f.write_str(
+                "the files are not as long as was announced: announce their sizes as they are",
+            ),
             ClientError::Abandoned => f.write_str(
                 "an earlier file of this upload was not sent to its end: open a new upload",
             ),

@@ -53,7 +53,17 @@ impl Client {
     /// # Errors
     /// [`ClientError::Unreachable`], or what the server says to any upload.
     pub async fn upload(&self) -> Result<Upload, ClientError> {
-        Upload::open(self).await
+        Upload::open(self, None).await
+    }
+
+    /// The same for exactly these files, of which names and sizes, bytes, are known: the request
+    /// tells its length, so a server can refuse what does not fit before it is sent, and has less to
+    /// do for the rest. The files have to be sent under these names, in this order.
+    ///
+    /// # Errors
+    /// As [`upload`](Client::upload).
+    pub async fn upload_sized(&self, files: &[(&str, u64)]) -> Result<Upload, ClientError> {
+        Upload::open(self, Some(files)).await
     }
 
     /// The server, without what the URL holds of secrets.

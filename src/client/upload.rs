@@ -44,6 +44,8 @@ pub struct Upload {
     queue: mpsc::Sender<Step>,
     form: UploadForm,
     sent: Vec<Sent>,
+    /// What is left to send of a request that told its length, bytes.
+    left_bytes: Option<u64>,
     /// Between two files. Otherwise a call is running, or one did not come to its end.
     is_whole: bool,
 }
@@ -60,11 +62,15 @@ pub struct Sent {
 }
 
 impl Upload {
-    pub(super) async fn open(client: &Client) -> Result<Upload, ClientError> {
+    pub(super) async fn open(
+        client: &Client,
+        files: Option<&[(&str, u64)]>,
+    ) -> Result<Upload, ClientError> {
         let mut random = [0; BOUNDARY_RANDOM_SIZE];
         getrandom::fill(&mut random).map_err(|error| ClientError::Unequipped(error.to_string()))?;
         let form = UploadForm::new(random);
-        let (body, queue, has_begun) = QueuedBody::new();
+        let size_bytes = files.map(|files| form.size_of(files));
+        let (body, queue, has_begun) = QueuedBody::new(size_bytes);
         let request = client
             .http
             .post(client.url(ROUTE))
@@ -72,7 +78,7 @@ impl Upload {
             .body(reqwest::Body::wrap(body));
         let mut answer: Answer = Box::pin(request.send());
         race(&mut answer, has_begun).await?.map_err(|_| broken())?;
-        Ok(Upload { answer, queue, form, sent: Vec::new(), is_whole: true })
+        Ok(Upload { answer, queue, form, sent: Vec::new(), left_bytes: size_bytes, is_whole: true })
     }
 
     /// Sends a file and leaves the upload open for the next. The daemon keeps its `name`, or a safer
@@ -138,7 +144,11 @@ impl Upload {
     pub async fn close(mut self) -> Result<Vec<UploadAnswer>, ClientError> {
         self.begin()?;
         self.queue(Step::Frame(self.form.end())).await?;
-        self.queue(Step::End).await?;
+        self.count(&Step::End)?;
+        if self.left_bytes.is_none() {
+            // One that told its length has ended by itself, and may be answered already.
+            self.queue(Step::End).await?;
+        }
         let silent = |_| ClientError::TimedOut(format!("no answer in {CLIENT_IDLE_TIMEOUT_S} s"));
         let response = timeout(PATIENCE, &mut self.answer).await.map_err(silent)??;
         if response.status() != StatusCode::CREATED {
@@ -155,7 +165,20 @@ impl Upload {
         Err(ClientError::Abandoned)
     }
 
+    /// A request is as long as it said.
+    fn count(&mut self, step: &Step) -> Result<(), ClientError> {
+        let Some(left_bytes) = &mut self.left_bytes else { return Ok(()) };
+        let size_bytes = match step {
+            Step::Frame(frame) => frame.len() as u64,
+            Step::End if *left_bytes > 0 => return Err(ClientError::SizeDiffers),
+            Step::End => 0,
+        };
+        *left_bytes = left_bytes.checked_sub(size_bytes).ok_or(ClientError::SizeDiffers)?;
+        Ok(())
+    }
+
     async fn queue(&mut self, step: Step) -> Result<(), ClientError> {
+        self.count(&step)?;
         let queued = timeout(PATIENCE, self.queue.send(step));
         match race(&mut self.answer, queued).await? {
             Ok(Ok(())) => Ok(()),

@@ -49,6 +49,15 @@ impl UploadForm {
         (head.into(), name)
     }
 
+    /// Bytes of a whole document of files with these names and sizes, bytes.
+    pub fn size_of(&self, files: &[(&str, u64)]) -> u64 {
+        let mut form = self.clone();
+        let size = |piece: Bytes| piece.len() as u64;
+        let parts =
+            files.iter().map(|&(name, bytes)| bytes.saturating_add(size(form.head(name).0)));
+        parts.fold(size(self.end()), u64::saturating_add)
+    }
+
     /// What stands after the last file's bytes.
     pub fn end(&self) -> Bytes {
         format!("\r\n--{}--\r\n", self.boundary).into()
@@ -81,6 +90,8 @@ mod tests {
             part("a.txt"),
             part("b")
         );
+        let sized = UploadForm::new([1; BOUNDARY_RANDOM_SIZE]).size_of(&[("a.txt", 3), ("b", 0)]);
+        assert_eq!(sized, expected.len() as u64);
         assert_eq!(String::from_utf8(document).unwrap(), expected);
         assert_eq!(form.content_type(), format!("multipart/form-data; boundary={BOUNDARY}"));
         assert!(BOUNDARY.len() <= crate::base::limits::BOUNDARY_SIZE_MAX);

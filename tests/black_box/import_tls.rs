@@ -25,14 +25,14 @@ basicConstraints = critical, CA:FALSE
 subjectAltName = IP:127.0.0.1
 ";
 
-struct Identity {
+pub(crate) struct Identity {
     _dir: tempfile::TempDir,
-    certificate: PathBuf,
+    pub(crate) certificate: PathBuf,
     key: PathBuf,
 }
 
 /// `None`, and a word why, without openssl.
-fn identity() -> Option<Identity> {
+pub(crate) fn identity() -> Option<Identity> {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = |name| dir.path().join(name);
     let (config, certificate, key) = (path("config"), path("certificate.pem"), path("key.pem"));
@@ -57,17 +57,20 @@ fn identity() -> Option<Identity> {
 }
 
 impl Identity {
-    fn source(&self, body: &[u8]) -> Source {
+    pub(crate) fn server_config(&self) -> ServerConfig {
         let certificate = CertificateDer::from_pem_file(&self.certificate).unwrap();
         let key = PrivateKeyDer::from_pem_file(&self.key).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(vec![certificate], key)
-            .unwrap();
+            .unwrap()
+    }
+
+    fn source(&self, body: &[u8]) -> Source {
         let body = body.to_owned();
-        Source::start_tls(config, move |asked, stream| {
+        Source::start_tls(self.server_config(), move |asked, stream| {
             write!(stream, "HTTP/1.1 200 OK\r\n")?;
             if asked.target != "/to-the-end" {
                 write!(stream, "Content-Length: {}\r\n", body.len())?;

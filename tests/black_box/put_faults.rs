@@ -1,6 +1,6 @@
 //! `ringhold put` when something is in its way: refusals, retries, lies, signals, deaths.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Output, Stdio};
@@ -13,8 +13,9 @@ use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 use crate::harness::{
-    Daemon, Setup, Taker, answer, objects, payload, signal, staged, stored, take_request,
+    Daemon, Setup, Source, Taker, answer, objects, payload, signal, staged, stored, take_request,
 };
+use crate::import_tls::identity;
 use crate::put::{file, lines, put};
 
 const TICK: Duration = Duration::from_millis(5);
@@ -71,6 +72,9 @@ fn the_daemons_own_refusal_reaches_whoever_is_still_sending() {
     let path = file(directory.path(), "big", &payload(1, 20 << 20));
     let said = failure(&put(daemon.address(), &[&path]).output().unwrap());
     assert!(said.contains("413"), "{said}");
+    let stream = put(daemon.address(), &["-"]).stdin(File::open(&path).unwrap()).output();
+    let said = failure(&stream.unwrap());
+    assert!(said.contains("413"), "without a length, too: {said}");
     assert!(objects(daemon.root()).is_empty());
 }
 
@@ -148,12 +152,29 @@ fn a_file_that_changes_while_it_is_sent_is_told() {
         let server = Taker::start(move |_, stream: &mut TcpStream| {
             io::Read::read_exact(stream, &mut vec![0; 1 << 20])?;
             changed.set_len(size.saturating_add_signed(change))?;
-            take_request(stream)
+            io::copy(stream, &mut io::sink()).map(drop)
         });
         let said = failure(&put(server.address(), &[&path]).output().unwrap());
         assert!(said.contains(words), "{said}");
         assert_eq!(server.connections(), 1);
     }
+}
+
+#[test]
+fn https_is_spoken_with_whom_the_system_trusts() {
+    let Some(identity) = identity() else { return };
+    let refusing = "HTTP/1.1 413 Too Large\r\nContent-Length: 21\r\n\r\n{\"error\":\"too large\"}";
+    let source = Source::start_tls(identity.server_config(), move |_, stream| {
+        stream.write_all(refusing.as_bytes())
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(directory.path(), "a", b"hello");
+    let url = format!("https://{}", source.address());
+    let mut command = put(source.address(), &["--to", &url, &path]);
+    let said = failure(&command.env("SSL_CERT_FILE", &identity.certificate).output().unwrap());
+    assert!(said.contains("too large"), "heard over TLS: {said}");
+    let said = failure(&put(source.address(), &["--to", &url, &path]).output().unwrap());
+    assert!(said.contains("TLS") || said.contains("certificate"), "{said}");
 }
 
 #[test]

@@ -74,9 +74,28 @@ impl Taker {
     }
 }
 
-/// Reads a request with a chunked body to its end, in constant memory. The content must not hold
-/// what ends a body.
+/// Reads a request to the end of its body, in constant memory. The content of a chunked one must not
+/// hold what ends a body.
 pub(crate) fn take_request(stream: &mut TcpStream) -> io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    match length {
+        Some(length) => {
+            let length = length.parse().unwrap();
+            let taken = io::copy(&mut stream.take(length), &mut io::sink())?;
+            if taken == length { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        }
+        None => take_chunks(stream),
+    }
+}
+
+fn take_chunks(stream: &mut TcpStream) -> io::Result<()> {
     let (mut piece, mut last) = (vec![0; PIECE_SIZE], Vec::new());
     loop {
         let count = stream.read(&mut piece)?;
