@@ -1,8 +1,8 @@
 //! Threads for blocking calls, and the queue in front of them.
 //!
-//! Per worker one for what the `threads` engine does, and one for small files. Its threads are fewer than the jobs that the gates
-//! let through: one that has done its job finds the next in the queue, and nobody has to sleep and
-//! be woken in between, which costs more than most of the calls.
+//! Per worker one for what the `threads` engine does, and one for small files. Its threads are fewer
+//! than the jobs that the gates let through: one that has done its job finds the next in the queue,
+//! and nobody has to sleep and be woken in between, which costs more than most of the calls.
 //!
 //! 1. [`Crew::run`] queues a job and waits for its answer; the queue is bounded by the gates.
 //! 2. A thread takes a job, does it, drops what it owned, and only then answers.

@@ -3,7 +3,9 @@
 use std::sync::Barrier;
 use std::thread;
 
-use crate::harness::{Daemon, Engine, Payload, Setup, Source, engines, free_bytes, heavy, payload};
+use crate::harness::{
+    Daemon, Engine, Payload, Setup, Source, UNOPTIMIZED_KIB, engines, free_bytes, heavy, payload,
+};
 use crate::import::import;
 
 const UPLOADS: u64 = 64;
@@ -140,5 +142,5 @@ fn upload_all(daemon: &Daemon, size: u64) {
 
 fn allowed_kib(connections: u64) -> u64 {
     let slab_kib = QUEUE_DEPTH * (CHUNK_KIB + READ_KIB);
-    WORKERS as u64 * slab_kib + connections * CONNECTION_KIB + BASE_KIB
+    WORKERS as u64 * slab_kib + connections * CONNECTION_KIB + BASE_KIB + UNOPTIMIZED_KIB
 }

@@ -10,10 +10,12 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::harness::{Daemon, Taker, Uploaded, answer, heavy, payload, stored, take_request};
+use crate::harness::{
+    Daemon, Taker, UNOPTIMIZED_KIB, Uploaded, answer, heavy, payload, stored, take_request,
+};
 
 /// 20 MB, the binary's own pages included.
-const UPLOAD_MEMORY_KIB: u64 = 20_000_000 / 1024;
+const UPLOAD_MEMORY_KIB: u64 = 20_000_000 / 1024 + UNOPTIMIZED_KIB;
 
 /// The command, with an environment of its own.
 pub(crate) fn put(server: SocketAddr, arguments: &[&str]) -> Command {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
-use crate::harness::{Daemon, Setup, Uploaded, engines, heavy, payload};
+use crate::harness::{Daemon, Setup, UNOPTIMIZED_KIB, Uploaded, engines, heavy, payload};
 
 const WORKERS: usize = 2;
 /// The contract: slabs of the defaults, a connection's share, and the rest.
@@ -93,7 +93,7 @@ fn await_leases_free(daemon: &Daemon) {
 }
 
 fn allowed_kib(connections: usize) -> u64 {
-    SLABS_KIB + connections as u64 * CONNECTION_KIB + BASE_KIB
+    SLABS_KIB + connections as u64 * CONNECTION_KIB + BASE_KIB + UNOPTIMIZED_KIB
 }
 
 /// Each peer is a descriptor here, too.

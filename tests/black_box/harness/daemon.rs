@@ -61,6 +61,10 @@ pub(crate) fn engines() -> Vec<Engine> {
     }
 }
 
+/// What a binary that is not optimized takes beyond one that is, KiB: 22 MB of code against 8, most
+/// of which a test touches. What memory promises is said of the latter.
+pub(crate) const UNOPTIMIZED_KIB: u64 = if cfg!(debug_assertions) { 12 << 10 } else { 0 };
+
 /// Whether the cases that take minutes and gigabytes were asked for.
 pub(crate) fn heavy() -> bool {
     std::env::var_os("RINGHOLD_TEST_HEAVY").is_some_and(|value| value == "1")

@@ -13,7 +13,7 @@ mod taker;
 mod volume;
 
 pub(crate) use client::{Client, Response, Uploaded, request};
-pub(crate) use daemon::{Daemon, Engine, Setup, engines, heavy, signal};
+pub(crate) use daemon::{Daemon, Engine, Setup, UNOPTIMIZED_KIB, engines, heavy, signal};
 pub(crate) use files::{flip, free_bytes, names_below, objects, staged};
 pub(crate) use form::Form;
 pub(crate) use page::fenced;
