@@ -1,6 +1,6 @@
 //! A copy from its first byte to its name.
 //!
-//! 1. [`write`] makes a file without a name on the target's filesystem and writes to it what the
+//! 1. [`write()`] makes a file without a name on the target's filesystem and writes to it what the
 //!    source holds: chunks of the planner, read and written out of order, as many in flight as
 //!    asked for. Both sides bypass the page cache where they can.
 //! 2. The file is cut to the source's length, gets its permissions and time, is made durable, and
