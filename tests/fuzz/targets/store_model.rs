@@ -14,7 +14,7 @@ use libfuzzer_sys::fuzz_target;
 use ringhold::disk::{Disk, Loss, MemoryDisk, Slab, SlabOptions};
 use ringhold::id::ObjectNumber;
 use ringhold::store::{
-    Durability, CacheSizes, Caches, Layout, NewObject, Sealed, Store, StoreErrorKind, StoreOptions,
+    CacheSizes, Caches, Durability, Layout, NewObject, Sealed, Store, StoreErrorKind, StoreOptions,
     VolumeState,
 };
 
@@ -84,7 +84,8 @@ async fn open(disk: &Rc<MemoryDisk>) -> Store {
         min_free: 0,
         verify_reads: true,
     };
-    let (cache, volume) = (Arc::new(Caches::new(CacheSizes::of_process(None))), Arc::new(VolumeState::default()));
+    let (cache, volume) =
+        (Arc::new(Caches::new(CacheSizes::of_process(None))), Arc::new(VolumeState::default()));
     Store::new(Rc::clone(disk) as Rc<dyn Disk>, cache, volume, &options)
 }
 
