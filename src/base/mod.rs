@@ -1,6 +1,7 @@
 //! What could have been in std: limits, units, clock, cores, what the kernel allows, whose
-//! certificates are believed. Floor 0.
+//! certificates are believed, what is behind an error. Floor 0.
 
+pub mod causes;
 pub mod cgroup;
 pub mod clock;
 pub mod cores;

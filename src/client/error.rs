@@ -3,11 +3,11 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::iter::successors;
 use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::base::causes::causes;
 use crate::base::limits::PARTS_MAX;
 use crate::wire::UploadAnswer;
 
@@ -122,17 +122,6 @@ impl From<reqwest::Error> for ClientError {
             ClientError::Broken(cause)
         }
     }
-}
-
-fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    let first: &(dyn Error + 'static) = error;
-    successors(Some(first), |&error| {
-        // What an I/O error wraps is not its source: that is the source of what it wraps.
-        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        }
-    })
 }
 
 impl fmt::Display for ClientError {

@@ -9,7 +9,6 @@
 use std::error::Error;
 use std::future::ready;
 use std::io;
-use std::iter::successors;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use reqwest::{Client, Response, retry};
 use rustls::ClientConfig;
 
 use super::error::ImportError;
+use crate::base::causes::causes;
 use crate::base::limits::{IMPORT_ADDRESSES_MAX, IMPORT_CONNECT_TIMEOUT_S};
 use crate::wire::SourceUrl;
 
@@ -89,15 +89,4 @@ fn failure(error: &reqwest::Error) -> ImportError {
 fn is_end(error: &(dyn Error + 'static)) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
-}
-
-fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    let first: &(dyn Error + 'static) = error;
-    successors(Some(first), |&error| {
-        // What an I/O error wraps is not its source: that is the source of what it wraps.
-        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        }
-    })
 }
