@@ -257,9 +257,7 @@ def copy(session, round_index, ringhold):
     size = session.sizes.copy
     if not os.path.exists(source):
         ceilings.make_file(source, size)
-    tools = list(ceilings.copiers(ringhold, source, target).items())
-    if tools[0][0] != "ringhold copy":
-        session.note("copy: this ringhold has no `copy`")
+    tools = ceilings.copiers(ringhold, source, target)
     if ceilings.have_fio():
         tools.append(("fio", None))
     shift = round_index % len(tools)
