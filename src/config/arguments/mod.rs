@@ -1,0 +1,22 @@
+//! The command line as it is written, one file a command: each flag defined once, its environment
+//! name beside it. What the values mean is for the resolved options, outside of this folder.
+
+mod command;
+mod copy;
+mod doctor;
+mod generate;
+mod health;
+mod put;
+mod serve;
+mod shared;
+mod verify;
+
+pub use command::{Arguments, Command};
+pub use copy::CopyArguments;
+pub use doctor::DoctorArguments;
+pub use generate::Generated;
+pub use health::HealthArguments;
+pub use put::PutArguments;
+pub use serve::ServeArguments;
+pub(super) use shared::{DurabilityArgument, EngineArgument, ProgressArgument};
+pub use verify::VerifyArguments;
