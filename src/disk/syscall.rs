@@ -11,18 +11,21 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, SeekFrom, fstat, openat2, seek};
+use rustix::fs::{
+    CWD, Mode, OFlags, ResolveFlags, SeekFrom, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, fstat,
+    futimens, openat2, seek,
+};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
-use super::{FreeSpace, Stat};
+use super::{FreeSpace, Journal, Stat};
 use crate::base::limits::RESOLVE_TRIES_MAX;
 
 /// Mode of a new file: nobody but the daemon reads objects.
 pub(super) const FILE_MODE: u32 = 0o600;
 /// Mode of a new directory.
 pub(super) const DIR_MODE: u32 = 0o700;
-/// How the temporary name of an unnamed file starts where the filesystem has no `O_TMPFILE`. What
-/// a killed process left under such a name is swept at the next start.
+/// How the temporary name of an unnamed file starts where the filesystem has no `O_TMPFILE` or keeps
+/// no journal. What a killed process left under such a name is swept at the next start.
 pub const TEMPORARY_PREFIX: &str = ".unnamed-";
 
 /// Makes a directory; one that is there already is fine.
@@ -203,13 +206,26 @@ pub(super) fn truncate(file: &fs::File, len: u64) -> io::Result<()> {
 }
 
 /// Makes data and size durable.
-pub(super) fn sync_data(file: &fs::File) -> io::Result<()> {
-    file.sync_data()
+pub(super) fn sync_data(file: &fs::File, journal: Journal) -> io::Result<()> {
+    if journal.is_kept() { file.sync_data() } else { sync_marked(file) }
 }
 
 /// Makes a directory's entries durable.
-pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
-    OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?.sync_all()
+pub(super) fn sync_dir(path: &Path, journal: Journal) -> io::Result<()> {
+    let directory = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?;
+    if journal.is_kept() { directory.sync_all() } else { sync_marked(&directory) }
+}
+
+/// Writes a file or directory with its inode, which a filesystem without a journal may have changed
+/// and not marked as changed (`journal.rs`). A new access time marks it; for what is not ours to
+/// mark the sync itself must do.
+pub(super) fn sync_marked(file: &fs::File) -> io::Result<()> {
+    let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+    let times = Timestamps { last_access: time(UTIME_NOW), last_modification: time(UTIME_OMIT) };
+    match futimens(file, &times) {
+        Ok(()) | Err(Errno::PERM | Errno::ACCESS) => file.sync_all(),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Gives an unnamed file its name; `EEXIST` if it is taken.
