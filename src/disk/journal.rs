@@ -9,8 +9,8 @@
 //!    moment. An inode that was synced without a name is on the disk with no links, and `e2fsck`
 //!    clears it, whatever name was synced later. There a file has a temporary name from the start,
 //!    so that it is on the disk with one link, and a rename does not change that.
-//! 3. Nor does such a sync write an inode that was changed without being marked for it, as growing
-//!    ones and new entries were before Linux 6.19. So it is marked first, by its access time.
+//! 3. Nor does such a sync, by older kernels, write an inode that was changed without being marked
+//!    as changed, as by a new entry of a directory. So it is marked first, by its access time.
 //! 4. Where nobody can tell it is done as in 2 and 3: what is too careful costs time alone.
 
 use std::fs;

@@ -122,7 +122,7 @@ fn journal(filesystem: &Filesystem) -> Option<Finding> {
         Journal::Absent => Finding::warning(
             CHECK,
             "none: after a power cut the volume must pass e2fsck before it is mounted again",
-            "tune2fs -O has_journal, while it is not mounted; small uploads are cheaper then, too",
+            "tune2fs -O has_journal, while it is not mounted",
         ),
     })
 }
