@@ -177,6 +177,16 @@ impl Disk for ThreadsDisk {
             && file.os().is_some_and(|file| syscall::read_resident(file, buffer, offset))
     }
 
+    fn resident_size(&self, file: &File, range: Range<u64>) -> Option<u64> {
+        syscall::resident_size(file.os()?, range)
+    }
+
+    fn open_direct(&self, file: &File) -> Op<DiskResult<File>> {
+        let file = file.clone();
+        let call = move || Ok(File::from_fd(syscall::open_direct(naming::os(&file)?)?));
+        self.operate(&self.metadata, "open for direct I/O", call)
+    }
+
     fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>> {
         let file = file.clone();
         let call = move || syscall::allocate(naming::os(&file)?, offset, len);

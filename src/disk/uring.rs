@@ -374,6 +374,16 @@ impl Disk for UringDisk {
             && file.os().is_some_and(|file| syscall::read_resident(file, buffer, offset))
     }
 
+    fn resident_size(&self, file: &File, range: Range<u64>) -> Option<u64> {
+        syscall::resident_size(file.os()?, range)
+    }
+
+    fn open_direct(&self, file: &File) -> Op<DiskResult<File>> {
+        self.on_file("open for direct I/O", file, |file| {
+            Ok(File::from_fd(syscall::open_direct(file)?))
+        })
+    }
+
     fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>> {
         const NAME: &str = "allocate";
         let fd = match descriptor(NAME, file) {

@@ -1,7 +1,8 @@
 //! Reading: a range of a file as frames, several reads in flight, in order.
 //!
 //! One [`Reader`] per download. Protocol:
-//! 1. The connection polls; the reader keeps up to [`READS_AHEAD_MAX`] reads in flight and gives
+//! 1. The connection polls; the reader keeps up to [`READS_AHEAD_MAX`] reads in flight, or
+//!    [`DIRECT_READS_AHEAD_MAX`] where they go past the page cache (`cold.rs` decides), and gives
 //!    out what completed, in the order of the file, in [`Frame`]s of at most [`FRAME_SIZE_MAX`].
 //!    How many frames are on their way to the socket is for the connection to bound.
 //! 2. Frames of one buffer share it: it goes back with the last of them.
@@ -21,10 +22,14 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesOrdered, Stream};
 
 use super::cache::Origin;
+use super::cold::Way;
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::verified::VerifiedReader;
-use crate::base::limits::{FRAME_SIZE_MAX, HEAP_READ_SIZE, READS_AFTER_PARK, READS_AHEAD_MAX};
-use crate::disk::{Disk, File, Lease, Pool, Transfer, read_full};
+use crate::base::limits::{
+    BLOCK_SIZE, DIRECT_READS_AHEAD_MAX, FRAME_SIZE_MAX, HEAP_READ_SIZE, READS_AFTER_PARK,
+    READS_AHEAD_MAX,
+};
+use crate::disk::{Disk, File, Lease, Pool, Transfer, read_blocks, read_full};
 use crate::plan::{Chunk, Geometry};
 
 /// Yields the bytes of one range.
@@ -41,6 +46,7 @@ struct FileReader {
     file: File,
     /// Whose file it is; `None` for a public one.
     origin: Option<Origin>,
+    way: Way,
     /// What was not given out yet.
     rest: Range<u64>,
     /// Where the next read begins.
@@ -82,8 +88,8 @@ impl Reader {
     /// Over `range` of a file, an object's or a public one.
     pub(super) fn from_file(
         disk: Rc<dyn Disk>,
-        file: File,
-        origin: Option<Origin>,
+        (file, origin): (File, Option<Origin>),
+        way: Way,
         range: Range<u64>,
     ) -> Reader {
         assert!(range.start <= range.end, "a range runs forward");
@@ -91,6 +97,7 @@ impl Reader {
             disk,
             file,
             origin,
+            way,
             next_read: range.start,
             rest: range,
             reads: FuturesOrdered::new(),
@@ -135,7 +142,7 @@ impl FileReader {
         if self.failed || self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        while self.submit_one() {}
+        while self.submit_one(cx) {}
         let mut filled = match self.cutting.take() {
             Some(filled) => filled,
             None => match ready!(Pin::new(&mut self.reads).poll_next(cx)) {
@@ -148,6 +155,7 @@ impl FileReader {
                     };
                     return Poll::Ready(Some(Err(error)));
                 }
+                None if self.way.is_opening() => return Poll::Pending,
                 None => unreachable!("what is left has a read in flight"),
             },
         };
@@ -166,13 +174,24 @@ impl FileReader {
     }
 
     /// Submits the next read if there is something to read and a buffer for it.
-    fn submit_one(&mut self) -> bool {
+    fn submit_one(&mut self, cx: &mut Context<'_>) -> bool {
         let unread = self.next_read..self.rest.end;
-        if unread.is_empty() || self.reads.len() >= READS_AHEAD_MAX {
+        if unread.is_empty() || self.reads.len() >= DIRECT_READS_AHEAD_MAX {
             return false;
         }
         let is_idle = self.reads.is_empty() && self.cutting.is_none();
         let is_slow = self.small_reads_left > 0;
+        let direct = if is_slow {
+            None
+        } else {
+            match self.way.poll(cx, &*self.disk, &self.file, &unread) {
+                Poll::Ready(direct) => direct,
+                Poll::Pending => return false,
+            }
+        };
+        if self.reads.len() >= self.ahead_max(direct.is_some()) {
+            return false;
+        }
         let free = if is_slow { None } else { self.disk.slab().try_take(Pool::Download) };
         let lease = match free {
             Some(lease) => lease,
@@ -185,8 +204,42 @@ impl FileReader {
             unreachable!("buffers are powers of two, and there is something to read")
         };
         self.next_read = chunk.end();
-        self.reads.push_back(self.read(lease, chunk));
+        let read = match direct.filter(|_| lease.region().is_some()) {
+            Some(direct) => self.read_direct(direct, lease, chunk),
+            None => self.read(lease, chunk),
+        };
+        self.reads.push_back(read);
         true
+    }
+
+    /// How many reads may be in flight. No more than usual when others need the buffers.
+    fn ahead_max(&self, is_direct: bool) -> usize {
+        let slab = self.disk.slab();
+        let has_room = 2 * slab.in_use(Pool::Download) <= slab.count(Pool::Download);
+        if is_direct && has_room { DIRECT_READS_AHEAD_MAX } else { READS_AHEAD_MAX }
+    }
+
+    /// Reads the whole blocks around a chunk, which lie in the same buffer's place.
+    fn read_direct(
+        &self,
+        direct: File,
+        lease: Lease,
+        chunk: Chunk,
+    ) -> LocalBoxFuture<'static, StoreResult<Filled>> {
+        let (disk, file) = (Rc::clone(&self.disk), self.file.clone());
+        let start = usize::try_from(chunk.offset % BLOCK_SIZE as u64).unwrap_or(0);
+        let (end, offset) = (start + chunk.size, chunk.offset - start as u64);
+        Box::pin(async move {
+            let mut read = read_blocks(&*disk, &direct, lease, end, offset).await;
+            if read.result.as_ref().is_err_and(|error| error.errno() == Some(libc::EINVAL)) {
+                // Larger blocks than ours are asked for.
+                read = read_full(&*disk, &file, read.lease, 0..end, offset).await;
+            }
+            if read.result? < end {
+                return Err(too_short(chunk.end()));
+            }
+            Ok(Filled { lease: Rc::new(read.lease), start, end })
+        })
     }
 
     fn read(&self, lease: Lease, chunk: Chunk) -> LocalBoxFuture<'static, StoreResult<Filled>> {
