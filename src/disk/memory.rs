@@ -46,7 +46,7 @@ pub struct MemoryDisk {
     unnamed: bool,
     /// Whether nothing is in the page cache that there is not.
     is_cold: bool,
-    direct_reads: Cell<u64>,
+    direct_size: Cell<u64>,
 }
 
 /// A volume, shared with the files open on it. Never locked across an await, and no [`File`] is
@@ -79,7 +79,7 @@ impl MemoryDisk {
             metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
             unnamed: true,
             is_cold: false,
-            direct_reads: Cell::new(0),
+            direct_size: Cell::new(0),
         }
     }
 
@@ -101,9 +101,9 @@ impl MemoryDisk {
         self
     }
 
-    /// How many reads went past the page cache that there is not.
-    pub fn direct_read_count(&self) -> u64 {
-        self.direct_reads.get()
+    /// Bytes that reads asked for past the page cache that there is not.
+    pub fn direct_read_size(&self) -> u64 {
+        self.direct_size.get()
     }
 
     /// The disk after a power cut now: what was synced, and of the rest what `loss` leaves.
@@ -302,7 +302,8 @@ impl Disk for MemoryDisk {
 
     fn read(&self, file: &File, lease: Lease, span: Range<usize>, offset: u64) -> Op<Transfer> {
         let is_direct = opened(file).is_ok_and(|opened| opened.direct.load(Ordering::Relaxed));
-        self.direct_reads.set(self.direct_reads.get() + u64::from(is_direct));
+        let size = if is_direct { span.len() as u64 } else { 0 };
+        self.direct_size.set(self.direct_size.get() + size);
         self.transfer("read", file, (lease, span), move |opened, bytes| {
             opened.check_alignment(bytes, offset)?;
             opened.volume.lock().read(opened.inode, offset, bytes)

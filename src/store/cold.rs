@@ -140,6 +140,11 @@ impl Way {
         }
     }
 
+    /// Up to where the last answer holds.
+    pub(super) fn decided(&self) -> u64 {
+        self.decided
+    }
+
     /// Whether somebody waits for a handle.
     pub(super) fn is_opening(&self) -> bool {
         matches!(self.handle, Handle::Opening(_))

@@ -26,8 +26,8 @@ use super::cold::Way;
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::verified::VerifiedReader;
 use crate::base::limits::{
-    BLOCK_SIZE, DIRECT_READS_AHEAD_MAX, FRAME_SIZE_MAX, HEAP_READ_SIZE, READS_AFTER_PARK,
-    READS_AHEAD_MAX,
+    BLOCK_SIZE, DIRECT_AHEAD_SIZE_MAX, DIRECT_READS_AHEAD_MAX, FRAME_SIZE_MAX, HEAP_READ_SIZE,
+    READS_AFTER_PARK, READS_AHEAD_MAX,
 };
 use crate::disk::{Disk, File, Lease, Pool, Transfer, read_blocks, read_full};
 use crate::plan::{Chunk, Geometry};
@@ -175,11 +175,10 @@ impl FileReader {
 
     /// Submits the next read if there is something to read and a buffer for it.
     fn submit_one(&mut self, cx: &mut Context<'_>) -> bool {
-        let unread = self.next_read..self.rest.end;
+        let mut unread = self.next_read..self.rest.end;
         if unread.is_empty() || self.reads.len() >= DIRECT_READS_AHEAD_MAX {
             return false;
         }
-        let is_idle = self.reads.is_empty() && self.cutting.is_none();
         let is_slow = self.small_reads_left > 0;
         let direct = if is_slow {
             None
@@ -189,22 +188,18 @@ impl FileReader {
                 Poll::Pending => return false,
             }
         };
-        if self.reads.len() >= self.ahead_max(direct.is_some()) {
-            return false;
+        let Some(lease) = self.buffer(is_slow, direct.is_some()) else { return false };
+        let direct = direct.filter(|_| lease.region().is_some());
+        if direct.is_some() {
+            unread.end = unread.end.min(self.way.decided());
         }
-        let free = if is_slow { None } else { self.disk.slab().try_take(Pool::Download) };
-        let lease = match free {
-            Some(lease) => lease,
-            None if is_idle => Lease::heap(HEAP_READ_SIZE),
-            None => return false,
-        };
         self.small_reads_left = self.small_reads_left.saturating_sub(1);
         let planned = Geometry::new(lease.len()).and_then(|buffers| buffers.range(unread));
         let Some(chunk) = planned.ok().and_then(|mut chunks| chunks.next()) else {
             unreachable!("buffers are powers of two, and there is something to read")
         };
         self.next_read = chunk.end();
-        let read = match direct.filter(|_| lease.region().is_some()) {
+        let read = match direct {
             Some(direct) => self.read_direct(direct, lease, chunk),
             None => self.read(lease, chunk),
         };
@@ -212,11 +207,20 @@ impl FileReader {
         true
     }
 
-    /// How many reads may be in flight. No more than usual when others need the buffers.
-    fn ahead_max(&self, is_direct: bool) -> usize {
+    /// A buffer for the next read, if it may be made now.
+    fn buffer(&self, is_slow: bool, is_direct: bool) -> Option<Lease> {
         let slab = self.disk.slab();
-        let has_room = 2 * slab.in_use(Pool::Download) <= slab.count(Pool::Download);
-        if is_direct && has_room { DIRECT_READS_AHEAD_MAX } else { READS_AHEAD_MAX }
+        let has_room = |pool| 2 * slab.in_use(pool) <= slab.count(pool);
+        let ahead_size = self.next_read - self.rest.start;
+        let is_deep = is_direct && ahead_size < DIRECT_AHEAD_SIZE_MAX;
+        let is_larger = slab.buffer_size(Pool::Upload) > slab.buffer_size(Pool::Download);
+        let large = is_deep && is_larger && has_room(Pool::Upload);
+        let usual = self.reads.len() < READS_AHEAD_MAX || is_deep && has_room(Pool::Download);
+        let take = |pool, may_take: bool| may_take.then(|| slab.try_take(pool)).flatten();
+        let is_idle = self.reads.is_empty() && self.cutting.is_none();
+        take(Pool::Upload, large)
+            .or_else(|| take(Pool::Download, usual && !is_slow))
+            .or_else(|| is_idle.then(|| Lease::heap(HEAP_READ_SIZE)))
     }
 
     /// Reads the whole blocks around a chunk, which lie in the same buffer's place.

@@ -28,9 +28,12 @@ pub const PUBLISH_BATCH_MAX: usize = 256;
 pub const OPEN_READ_SIZE: usize = 72 << 10;
 /// Reads of one download in flight.
 pub const READS_AHEAD_MAX: usize = 4;
-/// The same where they go past the page cache, while half of the worker's read buffers are free:
-/// nobody reads ahead for them, and 1.3 GB/s at a depth of 4 are 2.5 at 8.
+/// The same where they go past the page cache and nobody reads ahead for them, while half of the
+/// worker's buffers are free.
 pub const DIRECT_READS_AHEAD_MAX: usize = 8;
+/// Bytes of one download read ahead past the page cache: four reads of a chunk of 1 MiB, or eight
+/// of [`READ_SIZE`] where uploads have most of those buffers. A disk does more with few large reads.
+pub const DIRECT_AHEAD_SIZE_MAX: u64 = 4 << 20;
 /// A download decides so many bytes at a time whether to read past the page cache: 16 reads, of
 /// which the first ones find the disk at work.
 pub const COLD_WINDOW_SIZE: u64 = 4 << 20;
