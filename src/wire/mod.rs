@@ -13,6 +13,7 @@ mod form;
 mod json;
 mod manifest;
 mod pace;
+mod plain_get;
 mod range;
 mod request_head;
 mod resume;
@@ -38,6 +39,7 @@ pub use json::{
 };
 pub use manifest::ManifestText;
 pub use pace::Pace;
+pub use plain_get::plain_get;
 pub use range::{RangedParts, Selection, content_range, content_range_unsatisfied, select};
 pub use request_head::{Framing, HeadFault, HeadScan, RequestHead};
 pub use resume::{
