@@ -5,7 +5,10 @@ use super::*;
 use crate::base::limits::{BLOCK_SIZE, COLD_READ_SIZE_MIN, COLD_WINDOW_SIZE};
 use crate::disk::{Fault, FaultPlan, FaultyDisk};
 
-const WINDOW: usize = COLD_WINDOW_SIZE as usize;
+const MIB: usize = 1 << 20;
+const WINDOW: usize = 4 * MIB;
+const _: () = assert!(WINDOW as u64 == COLD_WINDOW_SIZE);
+const _: () = assert!(MIB as u64 == COLD_READ_SIZE_MIN);
 
 async fn prepared_cold(is_cold: bool) -> Rc<MemoryDisk> {
     let slab = SlabOptions { chunk_size: 1 << 20, chunk_count: 3, read_count: 20 };
@@ -25,7 +28,7 @@ async fn with_object(data: &[u8], is_cold: bool) -> (Rc<MemoryDisk>, ObjectNumbe
 #[test]
 fn what_is_not_in_memory_is_read_past_the_page_cache_and_when_asked_for_again_through_it() {
     run(async {
-        let data = bytes(2 * WINDOW + 2 * COLD_READ_SIZE_MIN as usize + 5, 1);
+        let data = bytes(2 * WINDOW + 2 * MIB + 5, 1);
         let (disk, object) = with_object(&data, true).await;
         let store = store_over(Rc::clone(&disk) as Rc<dyn Disk>);
         let stored = store.open(object).await.unwrap();
@@ -62,9 +65,9 @@ fn every_range_of_a_cold_object_is_the_same_bytes_verified_or_not() {
             (0, size),
             (1, size - 1),
             (block - 1, WINDOW + 1),
-            (WINDOW - (1 << 20), WINDOW + (1 << 20) + 7),
-            (block + 7, 3 * (1 << 20) + 9),
-            (size - (2 << 20) - 7, size),
+            (WINDOW - MIB, WINDOW + MIB + 7),
+            (block + 7, 3 * MIB + 9),
+            (size - 2 * MIB - 7, size),
         ] {
             for verify in [false, true] {
                 let before = disk.direct_read_size();
