@@ -14,6 +14,7 @@ mod json;
 mod manifest;
 mod pace;
 mod range;
+mod rendezvous;
 mod request_head;
 mod resume;
 mod source_name;
@@ -39,6 +40,10 @@ pub use json::{
 pub use manifest::ManifestText;
 pub use pace::Pace;
 pub use range::{RangedParts, Selection, content_range, content_range_unsatisfied, select};
+pub use rendezvous::{
+    EndMessage, RENDEZVOUS_HEADER_SIZE, RefusalCode, RelayMessage, RendezvousError, Role,
+    rendezvous_value_size,
+};
 pub use request_head::{Framing, HeadFault, HeadScan, RequestHead};
 pub use resume::{
     Representation, ResumeMismatch, ResumeRequest, ResumeStatus, SourceHeaders,
