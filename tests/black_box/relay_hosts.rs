@@ -50,7 +50,7 @@ fn a_host_that_takes_all_its_places_takes_none_of_others() {
     let _greedy = Hosts::on(&hosts.sender(), || {
         let address = from_sender(&relay);
         let waiting = [(); 2].map(|()| RelayEnd::registered(address).0);
-        RelayEnd::connect(address).refused(RefusalCode::AddressFull);
+        RelayEnd::saying(address, EndMessage::Register).refused(RefusalCode::AddressFull);
         waiting
     });
     Hosts::on(&hosts.receiver(), || RelayEnd::registered(from_receiver(&relay)));
