@@ -11,6 +11,7 @@ mod preallocation;
 mod strategies;
 mod tail;
 mod throttle;
+mod tree_hash;
 
 pub use backoff::retry_pause;
 pub use chunk::{Chunk, Chunks, Geometry};
@@ -20,3 +21,4 @@ pub use parts::parts;
 pub use preallocation::Preallocation;
 pub use tail::Tail;
 pub use throttle::Throttle;
+pub use tree_hash::{Leaf, TreeHash, TreeShape};
