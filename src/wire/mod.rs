@@ -13,6 +13,8 @@ mod form;
 mod json;
 mod manifest;
 mod pace;
+mod peer_messages;
+mod peer_path;
 mod range;
 mod request_head;
 mod resume;
@@ -38,6 +40,11 @@ pub use json::{
 };
 pub use manifest::ManifestText;
 pub use pace::Pace;
+pub use peer_messages::{
+    BLOCK_HEAD_SIZE, BlockId, Entry, EntryKind, OfferHead, PEER_VERSION, PeerMessage,
+    PeerMessageError,
+};
+pub use peer_path::{PeerPath, PeerPathError};
 pub use range::{RangedParts, Selection, content_range, content_range_unsatisfied, select};
 pub use request_head::{Framing, HeadFault, HeadScan, RequestHead};
 pub use resume::{

@@ -13,6 +13,7 @@ mod import;
 mod plan;
 mod store;
 mod telemetry;
+mod transfer;
 mod worker;
 
 pub use base::*;
@@ -27,4 +28,5 @@ pub use import::*;
 pub use plan::*;
 pub use store::*;
 pub use telemetry::*;
+pub use transfer::*;
 pub use worker::*;
