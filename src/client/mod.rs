@@ -31,6 +31,7 @@
 mod body;
 
 mod error;
+mod landing;
 mod read_ahead;
 mod server;
 mod upload;
