@@ -12,6 +12,7 @@ mod strategies;
 mod tail;
 mod throttle;
 mod tree_hash;
+mod wanted;
 
 pub use backoff::retry_pause;
 pub use chunk::{Chunk, Chunks, Geometry};
@@ -22,3 +23,4 @@ pub use preallocation::Preallocation;
 pub use tail::Tail;
 pub use throttle::Throttle;
 pub use tree_hash::{Leaf, TreeHash, TreeShape};
+pub use wanted::{Arrival, NotAsked, Place, Wanted};
