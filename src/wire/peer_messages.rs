@@ -4,7 +4,6 @@
 //! ```text
 //! type u8 | value                                                    numbers are big-endian
 //!
-//! 0x00 Alive                                                         every line, both
 //! 0x01 Hello     version u8 | has offer u8                           the receiver, first on the
 //!                                                                    control line, each time
 //! 0x10 Offer     version u8 | lines u8 | entries u32 | size u64      the sender, control line
@@ -42,7 +41,6 @@ pub const PEER_VERSION: u8 = 1;
 /// What comes before the bytes of a block, bytes.
 pub const BLOCK_HEAD_SIZE: usize = 13;
 
-const ALIVE: u8 = 0x00;
 const HELLO: u8 = 0x01;
 const OFFER: u8 = 0x10;
 const ENTRIES: u8 = 0x11;
@@ -64,8 +62,6 @@ const NANOSECONDS: u32 = 1_000_000_000;
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerMessage {
-    /// The line is in order. The receiver says it when the sender does.
-    Alive,
     /// A control line is there.
     Hello {
         /// Of the receiver.
@@ -197,7 +193,6 @@ impl PeerMessage {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
-            PeerMessage::Alive => out.push(ALIVE),
             PeerMessage::Hello { version, has_offer } => {
                 out.extend([HELLO, *version, u8::from(*has_offer)]);
             }
@@ -253,7 +248,6 @@ impl PeerMessage {
         let mut value = Value(message);
         let kind = value.u8().map_err(|_| PeerMessageError::Type)?;
         let decoded = match kind {
-            ALIVE => PeerMessage::Alive,
             HELLO => PeerMessage::Hello { version: value.u8()?, has_offer: value.flag()? },
             OFFER => PeerMessage::Offer(OfferHead::decode(&mut value)?),
             ENTRIES => PeerMessage::Entries(value.entries()?),

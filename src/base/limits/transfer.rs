@@ -37,9 +37,6 @@ pub const PEER_LANDINGS_IN_FLIGHT: usize = 8;
 pub const PEER_NAMINGS_IN_FLIGHT: usize = 32;
 /// Files that the sender keeps open: those that blocks in flight belong to.
 pub const PEER_SOURCES_OPEN_MAX: usize = 64;
-/// Time without a word of its own after which the sender shows that it is there, seconds. The other
-/// end answers; a line that is silent for longer than `PEER_IDLE_TIMEOUT_S` is broken.
-pub const PEER_ALIVE_INTERVAL_S: u64 = 10;
 /// Time that ends try to get over broken lines unless told otherwise, seconds: a relay's restart, a
 /// laptop that changes its network.
 pub const PEER_PATIENCE_DEFAULT_S: u64 = 300;
@@ -48,6 +45,26 @@ pub const PEER_PATIENCE_MAX_S: u64 = 86_400;
 /// Doublings of the pause before a line is connected again: 8 s at most, so that both ends are there
 /// soon after the relay is.
 pub const PEER_RETRY_DOUBLINGS_MAX: u32 = 4;
+/// Tries in a row that a line may break without having been of use: with the longest pauses a quarter
+/// of an hour.
+pub const PEER_FRUITLESS_TRIES_MAX: u32 = 120;
+/// Lines of one transfer that may be given up because bytes on them were changed: a network that
+/// does it by accident does it rarely.
+pub const PEER_TAMPERED_LINES_MAX: u32 = 16;
+/// Time that a line has to last so that it was of use, seconds.
+pub const PEER_LINE_USEFUL_S: u64 = 10;
+/// Messages of a control line that wait to be looked at.
+pub const PEER_INBOX_SIZE: usize = 16;
+/// Files that are whole at the receiver and wait for the sender's word or their name: as many keep
+/// their descriptors.
+pub const PEER_UNCONFIRMED_MAX: usize = 256;
+/// Blocks that the sender reads ahead of the one that it sends, on each line.
+pub const PEER_READS_AHEAD: usize = 2;
+/// What happens that waits to be told to the user.
+pub const PEER_NOTICES_QUEUED: usize = 64;
+/// Time that the receiver, which has everything, tries to tell the sender so over another line,
+/// seconds.
+pub const PEER_DONE_TIMEOUT_S: u64 = 15;
 /// Time to tell the other end why the transfer ends, seconds: it is a courtesy.
 pub const PEER_FAREWELL_TIMEOUT_S: u64 = 3;
 
