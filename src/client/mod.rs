@@ -29,8 +29,8 @@
 //!   keeps idle connections for its next request, so it belongs to the runtime that it is used in.
 
 mod body;
-
 mod error;
+pub mod peer;
 mod read_ahead;
 mod server;
 mod upload;

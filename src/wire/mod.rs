@@ -13,6 +13,8 @@ mod form;
 mod json;
 mod manifest;
 mod pace;
+mod peer_agreement;
+mod peer_record;
 mod range;
 mod rendezvous;
 mod request_head;
@@ -39,6 +41,13 @@ pub use json::{
 };
 pub use manifest::ManifestText;
 pub use pace::Pace;
+pub use peer_agreement::{
+    AGREEMENT_HEADER_SIZE, AgreementError, AgreementMessage, agreement_value_size,
+};
+pub use peer_record::{
+    RECORD_HEADER_SIZE, RECORD_OVERHEAD, RecordFault, RecordKind, RecordStage, record_header,
+    sealed_size,
+};
 pub use range::{RangedParts, Selection, content_range, content_range_unsatisfied, select};
 pub use rendezvous::{
     EndMessage, RENDEZVOUS_HEADER_SIZE, RefusalCode, RelayMessage, RendezvousError, Role,
