@@ -29,11 +29,12 @@
 //!   keeps idle connections for its next request, so it belongs to the runtime that it is used in.
 
 mod body;
-
 mod error;
 mod landing;
+pub mod peer;
 mod read_ahead;
 mod server;
+pub mod transfer;
 mod upload;
 
 pub use error::ClientError;

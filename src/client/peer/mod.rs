@@ -1,0 +1,22 @@
+//! Two ends that meet at a relay: the code, the agreement on a key, the encrypted lines. docs/send.md
+//! describes all of it.
+//!
+//! The relay is believed in nothing: it can delay, cut and count, and it can neither read nor change
+//! what goes over a line without being found out.
+
+mod error;
+mod keys;
+mod line;
+mod record;
+mod relay_address;
+mod session;
+
+pub use error::PeerError;
+pub use line::{Line, LineReader, LineWriter};
+pub use record::{Opened, Opener, Pieces, Sealer};
+pub use relay_address::{Patience, RelayAddress};
+pub use session::Session;
+#[cfg(test)]
+pub(crate) use session::session_pair;
+
+pub use crate::wire::Role;

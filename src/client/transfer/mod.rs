@@ -1,0 +1,28 @@
+//! Files, folders and streams from one end to another, over lines that may break. docs/send.md tells
+//! what is said on them.
+//!
+//! - **The receiver asks.** It knows which blocks it lacks; the sender keeps open files and nothing
+//!   else. So a line that broke costs the blocks that were on it, and any number of lines help.
+//! - **A file is there when it is whole.** It has no name until all its blocks are written and its
+//!   BLAKE3 is that of what the sender read.
+//! - **Cancellation**: dropping a transfer ends its lines; the other end is told when `stop` says so.
+//! - **Runtime**: any tokio runtime with I/O and time enabled; several threads make several lines
+//!   worth having.
+
+mod error;
+mod farewell;
+mod inbox;
+mod notice;
+mod offer;
+mod sending;
+mod serving;
+mod stream_supply;
+mod supply;
+mod upkeep;
+mod verdicts;
+
+pub use error::TransferError;
+pub use notice::{Notice, Watch, WholeFile};
+pub use offer::Offer;
+pub use sending::{Frames, Moved, SendOptions, Sending};
+pub use upkeep::Meeting;
