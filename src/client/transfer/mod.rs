@@ -9,11 +9,18 @@
 //! - **Runtime**: any tokio runtime with I/O and time enabled; several threads make several lines
 //!   worth having.
 
+mod arrivals;
 mod error;
 mod farewell;
+mod fetching;
 mod inbox;
 mod notice;
 mod offer;
+mod ordered;
+mod places;
+mod questions;
+mod receiving;
+mod reception;
 mod sending;
 mod serving;
 mod stream_supply;
@@ -24,5 +31,7 @@ mod verdicts;
 pub use error::TransferError;
 pub use notice::{Notice, Watch, WholeFile};
 pub use offer::Offer;
+pub use places::Destination;
+pub use receiving::{Decide, ReceiveOptions, Receiving};
 pub use sending::{Frames, Moved, SendOptions, Sending};
 pub use upkeep::Meeting;

@@ -324,7 +324,7 @@ impl Work {
 }
 
 /// The first task that fails; those that end well are none of it.
-async fn failure(tasks: &mut JoinSet<Result<(), TransferError>>) -> TransferError {
+pub(super) async fn failure(tasks: &mut JoinSet<Result<(), TransferError>>) -> TransferError {
     loop {
         match tasks.join_next().await {
             Some(Ok(Ok(()))) => {}

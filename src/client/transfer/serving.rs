@@ -169,6 +169,7 @@ async fn say(
         Answer::End(size_bytes) => {
             writer.send(&[&PeerMessage::End { id, size_bytes }.encode()]).await?;
         }
+        Answer::Needless => {}
         Answer::Spoiled(reason) => {
             shared.spoil(id.file, &reason).await;
             writer.send(&[&PeerMessage::Spoiled { id, reason }.encode()]).await?;

@@ -52,6 +52,8 @@ pub(super) enum Answer {
     End(u64),
     /// The file is not what was offered; why.
     Spoiled(String),
+    /// The receiver has the block by now, over another line: nobody waits for this answer.
+    Needless,
 }
 
 /// A question that no receiver asks that knows the offer.
