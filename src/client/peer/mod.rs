@@ -4,13 +4,16 @@
 //! The relay is believed in nothing: it can delay, cut and count, and it can neither read nor change
 //! what goes over a line without being found out.
 
+mod code;
 mod error;
 mod keys;
 mod line;
 mod record;
 mod relay_address;
 mod session;
+mod words;
 
+pub use code::{Code, CodeError, code_completions};
 pub use error::PeerError;
 pub use line::{Line, LineReader, LineWriter};
 pub use record::{Opened, Opener, Pieces, Sealer};
