@@ -2,6 +2,7 @@
 //! that only the two know. Its normal form, `7-amber-lagoon-walnut`, is the password of the agreement
 //! on a key, so what was typed is brought into that form first.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use zeroize::{Zeroize as _, Zeroizing};
@@ -150,10 +151,15 @@ fn words_with(prefix: &str) -> &'static [&'static str] {
     &WORDS[start..start + count]
 }
 
-/// The word that is the fewest slips away, the first of them in the list. What is typed is at most
-/// [`CODE_TEXT_SIZE_MAX`] bytes.
+/// The word that is the fewest slips away; of several, one that begins the same. What is typed is at
+/// most [`CODE_TEXT_SIZE_MAX`] bytes.
 fn nearest(word: &str) -> &'static str {
-    WORDS.into_iter().min_by_key(|known| slips(word, known)).unwrap_or(WORDS[0])
+    let by_likeness = |known: &&str| {
+        let is_same = |(one, other): &(u8, u8)| one == other;
+        let begins_same = word.bytes().zip(known.bytes()).take_while(is_same).count();
+        (slips(word, known), Reverse(begins_same))
+    };
+    WORDS.into_iter().min_by_key(by_likeness).unwrap_or(WORDS[0])
 }
 
 /// Letters to add, to leave out or to replace, to make one word of another (Levenshtein).
