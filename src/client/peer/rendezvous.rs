@@ -52,7 +52,10 @@ impl Meeting {
             RelayMessage::Nameplate { number, expires_s } if number > 0 => {
                 Ok((number, Duration::from_secs(expires_s.into())))
             }
-            _ => Err(out_of_place()),
+            RelayMessage::Nameplate { .. }
+            | RelayMessage::Waiting
+            | RelayMessage::Matched
+            | RelayMessage::Refused { .. } => Err(out_of_place()),
         }
     }
 
@@ -84,7 +87,9 @@ impl Meeting {
         let reading = read(&mut self.connection);
         match within(self.idle, RELAY, reading).await? {
             RelayMessage::Refused { code, sentence } => Err(PeerError::of_refusal(code, sentence)),
-            message => Ok(message),
+            message @ (RelayMessage::Nameplate { .. }
+            | RelayMessage::Waiting
+            | RelayMessage::Matched) => Ok(message),
         }
     }
 }
