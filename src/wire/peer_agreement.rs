@@ -18,9 +18,6 @@ use crate::base::limits::RENDEZVOUS_VALUE_SIZE_MAX;
 /// Type and length of a message, bytes.
 pub const AGREEMENT_HEADER_SIZE: usize = 3;
 
-/// The version that is spoken here.
-const VERSION: u8 = 1;
-
 const PAKE: u8 = 0x41;
 const CONFIRM: u8 = 0x42;
 
@@ -65,11 +62,14 @@ pub fn agreement_value_size(head: [u8; AGREEMENT_HEADER_SIZE]) -> Result<usize, 
 }
 
 impl AgreementMessage {
+    /// The version that is spoken here.
+    pub const VERSION: u8 = 1;
+
     /// The message as it is sent.
     pub fn encode(&self) -> Vec<u8> {
         match self {
             AgreementMessage::Pake(message) => {
-                [&[PAKE, 0, 34, VERSION][..], message.as_slice()].concat()
+                [&[PAKE, 0, 34, Self::VERSION][..], message.as_slice()].concat()
             }
             AgreementMessage::Confirm(proof) => [&[CONFIRM, 0, 32][..], proof.as_slice()].concat(),
         }
@@ -80,7 +80,9 @@ impl AgreementMessage {
         let wrong_length = AgreementError::Length { kind, size: value.len() };
         match (kind, value) {
             // Before the length: that of another version is another version's business.
-            (PAKE, &[version, ..]) if version != VERSION => Err(AgreementError::Version(version)),
+            (PAKE, &[version, ..]) if version != Self::VERSION => {
+                Err(AgreementError::Version(version))
+            }
             (PAKE, [_version, message @ ..]) => {
                 message.try_into().map(AgreementMessage::Pake).map_err(|_| wrong_length)
             }
@@ -106,8 +108,9 @@ impl fmt::Display for AgreementError {
             }
             AgreementError::Version(version) => write!(
                 f,
-                "version {version} of the protocol; version {VERSION} is spoken here: use \
-                 programs of the same age"
+                "version {version} of the protocol; version {} is spoken here: use programs of the \
+                 same age",
+                AgreementMessage::VERSION
             ),
         }
     }

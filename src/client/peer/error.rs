@@ -99,7 +99,7 @@ impl fmt::Display for PeerError {
             PeerError::Address(why) => write!(f, "the relay's address cannot be used: {why}"),
             PeerError::Unequipped(why) => write!(f, "this machine lacks something: {why}"),
             PeerError::Unreachable(why) => write!(f, "no connection to the relay: {why}"),
-            PeerError::Broken(why) => write!(f, "the connection to the other end broke: {why}"),
+            PeerError::Broken(why) => write!(f, "the connection broke: {why}"),
             PeerError::TimedOut(why) => f.write_str(why),
             PeerError::Busy { sentence, .. } | PeerError::Refused { sentence, .. } => {
                 write!(f, "the relay refused: {sentence}")

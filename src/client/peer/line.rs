@@ -122,8 +122,7 @@ impl LineWriter {
         sealer: Sealer,
         idle: Duration,
     ) -> LineWriter {
-        let sealed = Vec::new();
-        LineWriter { connection, sealer, sealed, written: 0, idle, is_broken: false }
+        LineWriter { connection, sealer, sealed: Vec::new(), written: 0, idle, is_broken: false }
     }
 
     /// Sends a message, given in parts, the boundaries of which the other end does not see. It is
@@ -237,9 +236,9 @@ impl LineReader {
         if self.is_broken {
             return Err(PeerError::Abandoned);
         }
-        let received = self.next_message().await;
-        self.is_broken = received.is_err();
-        received
+        let message = self.next_message().await;
+        self.is_broken = message.is_err();
+        message
     }
 
     async fn next_message(&mut self) -> Result<Option<Bytes>, PeerError> {

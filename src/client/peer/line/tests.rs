@@ -84,22 +84,22 @@ async fn messages_go_both_ways_at_once_and_end() {
                 writer.finish().await.unwrap();
             };
             let receiving = async move {
-                let mut received = Vec::new();
+                let mut came = Vec::new();
                 while let Some(message) = reader.receive().await.unwrap() {
-                    received.push(message);
+                    came.push(message);
                 }
                 assert_eq!(reader.receive().await, Ok(None), "the end stays the end");
-                received
+                came
             };
             tokio::join!(sending, receiving).1
         })
     });
     for end in both {
-        let received = end.await.unwrap();
-        assert_eq!(received.len(), 10);
+        let came = end.await.unwrap();
+        assert_eq!(came.len(), 10);
         for (index, size) in [0, 1, RECORD_SIZE_MAX, MESSAGE_SIZE_MAX, 5].into_iter().enumerate() {
-            assert_eq!(received[2 * index + 1], pattern(size));
-            assert_eq!(received[2 * index][..1], [9]);
+            assert_eq!(came[2 * index + 1], pattern(size));
+            assert_eq!(came[2 * index][..1], [9]);
         }
     }
 }
@@ -224,8 +224,8 @@ async fn silence_is_borne_for_its_time_and_no_longer() {
         writer.send(&[b"at last"]).await.unwrap();
         writer.flush().await.unwrap();
     };
-    let (received, ()) = tokio::join!(reader.receive(), alive);
-    assert_eq!(received.unwrap().unwrap(), &b"at last"[..]);
+    let (came, ()) = tokio::join!(reader.receive(), alive);
+    assert_eq!(came.unwrap().unwrap(), &b"at last"[..]);
     let silent = reader.receive().await.unwrap_err();
     assert_eq!(silent, PeerError::TimedOut("the other end is silent for 60 s".to_owned()));
     assert!(silent.is_worth_a_retry());
@@ -259,8 +259,8 @@ async fn a_message_that_is_too_long_is_refused_and_the_line_goes_on() {
     let refused = writer.send(&[&half, &half]).await;
     assert_eq!(refused, Err(PeerError::TooLarge(2 * half.len())));
     writer.send(&[b"short"]).await.unwrap();
-    let (flushed, received) = tokio::join!(writer.flush(), reader.receive());
-    assert_eq!((flushed, received.unwrap().unwrap()), (Ok(()), Bytes::from_static(b"short")));
+    let (flushed, came) = tokio::join!(writer.flush(), reader.receive());
+    assert_eq!((flushed, came.unwrap().unwrap()), (Ok(()), Bytes::from_static(b"short")));
 }
 
 #[tokio::test]
@@ -275,19 +275,19 @@ async fn a_dropped_receive_or_flush_loses_nothing() {
     let message = pattern(5 * PIPE_SIZE);
     writer.send(&[&message]).await.unwrap();
     let mut tries = 0;
-    let received = loop {
+    let came = loop {
         // Each is dropped where the pipe is full or empty.
         let flushed = futures_util::FutureExt::now_or_never(writer.flush());
-        let received = futures_util::FutureExt::now_or_never(reader.receive());
+        let came = futures_util::FutureExt::now_or_never(reader.receive());
         tries += 1;
-        if let Some(received) = received {
+        if let Some(came) = came {
             assert_eq!(flushed, Some(Ok(())));
-            break received;
+            break came;
         }
         assert!(tries < 100, "it comes to an end");
     };
     assert!(tries > 3, "some were dropped");
-    assert_eq!(received.unwrap().unwrap(), message);
+    assert_eq!(came.unwrap().unwrap(), message);
 }
 
 #[tokio::test]

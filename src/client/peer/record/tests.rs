@@ -34,16 +34,16 @@ fn mark(sealer: &mut Sealer, kind: RecordKind) -> Vec<u8> {
 }
 
 /// What comes out of received bytes, up to their end or the first fault.
-fn open(key: &[u8; 32], mut received: Vec<u8>) -> (Vec<Opened>, Option<RecordFault>) {
-    let (mut opener, mut opened, mut at) = (Opener::new(key), Vec::new(), 0);
+fn open(key: &[u8; 32], mut bytes: Vec<u8>) -> (Vec<Opened>, Option<RecordFault>) {
+    let (mut opener, mut found, mut at) = (Opener::new(key), Vec::new(), 0);
     loop {
-        match opener.open(&mut received[at..]) {
+        match opener.open(&mut bytes[at..]) {
             Ok(Some((size, one))) => {
                 at += size;
-                opened.push(one);
+                found.push(one);
             }
-            Ok(None) => return (opened, None),
-            Err(fault) => return (opened, Some(fault)),
+            Ok(None) => return (found, None),
+            Err(fault) => return (found, Some(fault)),
         }
     }
 }
