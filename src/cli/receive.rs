@@ -110,7 +110,7 @@ fn ask(entries: &Arc<[Entry]>) -> Result<(), String> {
 
 /// Names and sizes, and how many there are in all.
 fn list(entries: &[Entry]) -> String {
-    let (mut text, mut files, mut folders, mut size) = (String::new(), 0_usize, 0_usize, 0_u64);
+    let (mut lines, mut files, mut folders, mut size) = (Vec::new(), 0_usize, 0_usize, 0_u64);
     for entry in entries {
         size = size.saturating_add(entry.size_bytes);
         let shown = match entry.kind {
@@ -124,21 +124,25 @@ fn list(entries: &[Entry]) -> String {
         files += 1;
         if files <= NAMED_MAX {
             let name = printable::quoted(&entry.path.to_string());
-            text += &format!("{shown:>10}  {name}\n");
+            lines.push(format!("{shown:>10}  {name}\n"));
         }
     }
     if files > NAMED_MAX {
-        text += &format!("{:>10}  and {} more\n", "", files - NAMED_MAX);
+        lines.push(format!("{:>10}  and {} more\n", "", files - NAMED_MAX));
     }
-    let plural = |count: usize| if count == 1 { "" } else { "s" };
-    let mut total = format!("{files} file{}", plural(files));
+    lines.push(counted(files, "file"));
     if folders > 0 {
-        total += &format!(" and {folders} folder{}", plural(folders));
+        lines.push(format!(" and {}", counted(folders, "folder")));
     }
     if entries.iter().all(|entry| entry.kind != EntryKind::Stream) {
-        total += &format!(", {}", figures::size(size));
+        lines.push(format!(", {}", figures::size(size)));
     }
-    format!("{text}{total}; ")
+    lines.push("; ".to_owned());
+    lines.concat()
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 #[cfg(test)]

@@ -103,12 +103,11 @@ fn tell_code(command: &SendCommand, code: &Code, offer: &Offer) -> Result<(), Fa
             relay if relay == RELAY_DEFAULT => String::new(),
             relay => format!("--relay {relay} "),
         };
-        let what = match offer.is_stream() {
-            true => "stdin".to_owned(),
-            false => {
-                let (files, size) = (offer.file_count(), figures::size(offer.size_bytes()));
-                format!("{files} file{}, {size}", if files == 1 { "" } else { "s" })
-            }
+        let what = if offer.is_stream() {
+            "stdin".to_owned()
+        } else {
+            let (files, size) = (offer.file_count(), figures::size(offer.size_bytes()));
+            format!("{files} file{}, {size}", if files == 1 { "" } else { "s" })
         };
         // Who closed stderr does not want to know.
         let _ = writeln!(

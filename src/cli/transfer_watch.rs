@@ -78,13 +78,12 @@ impl Show {
     fn tell(&self, notice: Notice) -> io::Result<()> {
         match notice {
             Notice::Whole(whole) if self.json => return self.bar.suspend(|| print(&whole)),
-            Notice::Whole(_) => {}
+            Notice::Whole(_) | Notice::Offered => {}
             Notice::Broken(why) => {
                 let why = printable::plain(&why);
                 self.say(&format!("the lines are gone and are connected again: {why}"));
             }
             Notice::Back => self.say("connected again"),
-            Notice::Offered => {}
             Notice::Accepted => self.say(self.accepted),
             Notice::Spoiled { name, reason } => {
                 let (name, reason) = (printable::quoted(&name), printable::plain(&reason));

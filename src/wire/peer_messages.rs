@@ -25,7 +25,7 @@
 //! ```
 //!
 //! A line keeps the borders of messages, so none says how long it is. What is said in which order is
-//! in docs/send.md. A file is the number of its entry in the offer.
+//! in docs/transfer.md. A file is the number of its entry in the offer.
 
 use std::fmt;
 
@@ -278,9 +278,11 @@ impl BlockId {
     }
 
     fn head(self, kind: u8) -> [u8; BLOCK_HEAD_SIZE] {
-        let ([a, b, c, d], [e, f, g, h, i, j, k, l]) =
-            (self.file.to_be_bytes(), self.block.to_be_bytes());
-        [kind, a, b, c, d, e, f, g, h, i, j, k, l]
+        let mut head = [kind; BLOCK_HEAD_SIZE];
+        let (file, block) = head[1..].split_at_mut(size_of::<u32>());
+        file.copy_from_slice(&self.file.to_be_bytes());
+        block.copy_from_slice(&self.block.to_be_bytes());
+        head
     }
 }
 
@@ -331,21 +333,21 @@ impl Entry {
             _ => return Err(PeerMessageError::Value("kind of an entry")),
         };
         let mode = u16::from_be_bytes(value.array()?);
-        let modified_s = i64::from_be_bytes(value.array()?);
-        let (modified_ns, size_bytes) = (value.u32()?, value.size()?);
+        let seconds = i64::from_be_bytes(value.array()?);
+        let (nanoseconds, size_bytes) = (value.u32()?, value.size()?);
         let path_size = u16::from_be_bytes(value.array()?);
         let path = value.text(usize::from(path_size))?;
         let path = PeerPath::parse(&path).map_err(PeerMessageError::Path)?;
         if mode > MODE_MAX {
             return Err(PeerMessageError::Value("permissions"));
         }
-        if modified_ns >= NANOSECONDS {
+        if nanoseconds >= NANOSECONDS {
             return Err(PeerMessageError::Value("nanoseconds"));
         }
         if kind != EntryKind::File && size_bytes != 0 {
             return Err(PeerMessageError::Value("size of what has none"));
         }
-        Ok(Entry { kind, mode, modified_s, modified_ns, size_bytes, path })
+        Ok(Entry { kind, mode, modified_s: seconds, modified_ns: nanoseconds, size_bytes, path })
     }
 }
 

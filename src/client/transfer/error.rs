@@ -39,10 +39,10 @@ pub enum TransferError {
 impl TransferError {
     /// What the other end's user is told about it.
     pub(super) fn farewell(&self) -> String {
-        match self {
-            TransferError::Stopped(name) => format!("it was stopped there ({name})"),
-            other => other.to_string(),
+        if let TransferError::Stopped(name) = self {
+            return format!("it was stopped there ({name})");
         }
+        self.to_string()
     }
 }
 
@@ -112,10 +112,8 @@ impl From<PeerMessageError> for Fault {
 impl TransferError {
     /// A file that did not land.
     pub(super) fn of_landing(name: &str, error: &LandingError) -> TransferError {
-        let why = match error {
-            LandingError::Exists => "the name is taken by now".to_owned(),
-            other => other.to_string(),
-        };
+        let is_taken = matches!(error, LandingError::Exists);
+        let why = if is_taken { "the name is taken by now".to_owned() } else { error.to_string() };
         TransferError::Target(format!("cannot keep \"{}\": {why}", name.escape_debug()))
     }
 }

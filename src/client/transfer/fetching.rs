@@ -121,7 +121,18 @@ impl Fetching {
                     // Whoever listened may have gone.
                     let _ = self.events.send(event).await;
                 }
-                _ => return Err(Fault::nonsense("a message that does not belong on a data line")),
+                PeerMessage::Hello { .. }
+                | PeerMessage::Offer(_)
+                | PeerMessage::Entries(_)
+                | PeerMessage::Match { .. }
+                | PeerMessage::Accept
+                | PeerMessage::Decline(_)
+                | PeerMessage::Whole { .. }
+                | PeerMessage::Done
+                | PeerMessage::Failed(_)
+                | PeerMessage::Want { .. } => {
+                    return Err(Fault::nonsense("a message that does not belong on a data line"));
+                }
             }
         }
         if *changes.borrow() {

@@ -1,4 +1,4 @@
-//! Files, folders and streams from one end to another, over lines that may break. docs/send.md tells
+//! Files, folders and streams from one end to another, over lines that may break. docs/transfer.md tells
 //! what is said on them.
 //!
 //! - **The receiver asks.** It knows which blocks it lacks; the sender keeps open files and nothing
@@ -25,6 +25,8 @@ mod sending;
 mod serving;
 mod stream_supply;
 mod supply;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 mod verdicts;
 

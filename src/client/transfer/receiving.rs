@@ -89,6 +89,7 @@ impl Receiving {
 }
 
 /// How far it is.
+#[derive(Default)]
 enum Stage {
     /// The offer is not here yet.
     Greeting(Decide),
@@ -99,6 +100,7 @@ enum Stage {
     /// Every file has its name or is spoiled; the sender does not know yet.
     Complete { until: Instant },
     /// Between two of them.
+    #[default]
     Moving,
 }
 
@@ -275,7 +277,18 @@ impl Work {
                 self.spoil(id.file, reason).await;
             }
             PeerMessage::Failed(why) => return Err(TransferError::GivenUp(why).into()),
-            _ => return Err(Fault::nonsense("a message that does not belong there")),
+            PeerMessage::Hello { .. }
+            | PeerMessage::Offer(_)
+            | PeerMessage::Entries(_)
+            | PeerMessage::Accept
+            | PeerMessage::Decline(_)
+            | PeerMessage::Whole { .. }
+            | PeerMessage::Done
+            | PeerMessage::Want { .. }
+            | PeerMessage::Block { .. }
+            | PeerMessage::End { .. } => {
+                return Err(Fault::nonsense("a message that does not belong there"));
+            }
         }
         Ok(())
     }
@@ -296,18 +309,16 @@ impl Work {
         }
         let offer = self.look_at(gathering).await?;
         self.notices.tell(Notice::Offered).await;
-        match take(&mut self.stage) {
-            Stage::Greeting(decide) => {
-                let decision = decide(Arc::clone(&offer.entries));
-                self.stage = Stage::Deciding { offer, decision };
-            }
-            other => self.stage = other,
+        // Nothing is gathered at another stage.
+        if let Stage::Greeting(decide) = take(&mut self.stage) {
+            let decision = decide(Arc::clone(&offer.entries));
+            self.stage = Stage::Deciding { offer, decision };
         }
         Ok(())
     }
 
     /// Whether there is a place for it all, and room.
-    async fn look_at(&self, gathering: Gathering) -> Result<Offered, Fault> {
+    async fn look_at(&mut self, gathering: Gathering) -> Result<Offered, Fault> {
         let Gathering { head, entries } = gathering;
         let size = entries.iter().fold(0, |sum: u64, one| sum.saturating_add(one.size_bytes));
         if size != head.size_bytes {
@@ -408,12 +419,6 @@ impl Work {
     }
 }
 
-impl Default for Stage {
-    fn default() -> Stage {
-        Stage::Moving
-    }
-}
-
 /// What the stage itself goes on with: the decision; an event, while there is room for another file
 /// that waits; the end of the time in which the sender should answer.
 async fn onward(stage: &mut Stage, unconfirmed: usize) -> Heard {
@@ -431,10 +436,10 @@ async fn onward(stage: &mut Stage, unconfirmed: usize) -> Heard {
 }
 
 async fn too_late(stage: &Stage) {
-    match stage {
-        Stage::Complete { until } => sleep_until(*until).await,
-        _ => std::future::pending().await,
+    if let Stage::Complete { until } = stage {
+        return sleep_until(*until).await;
     }
+    std::future::pending().await
 }
 
 async fn named(

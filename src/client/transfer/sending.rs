@@ -222,15 +222,14 @@ impl Work {
     }
 
     /// The receiver's first word on a line, and the offer if that is what it needs.
-    async fn greet(&self, message: &PeerMessage, writer: &mut LineWriter) -> Result<(), Fault> {
-        let has_offer = match message {
-            PeerMessage::Hello { version: PEER_VERSION, has_offer } => *has_offer,
-            PeerMessage::Hello { version, .. } => {
-                let why = format!("it speaks version {version} of this, not {PEER_VERSION}");
-                return Err(Fault::nonsense(why));
-            }
-            _ => return Err(Fault::nonsense("it does not begin with a greeting")),
+    async fn greet(&mut self, message: &PeerMessage, writer: &mut LineWriter) -> Result<(), Fault> {
+        let PeerMessage::Hello { version, has_offer } = *message else {
+            return Err(Fault::nonsense("it does not begin with a greeting"));
         };
+        if version != PEER_VERSION {
+            let why = format!("it speaks version {version} of this, not {PEER_VERSION}");
+            return Err(Fault::nonsense(why));
+        }
         if has_offer {
             return Ok(());
         }
@@ -263,7 +262,17 @@ impl Work {
                 let reply = self.judge(file, size_bytes, blake3).await?;
                 writer.send(&[&reply.encode()]).await?;
             }
-            _ => return Err(Fault::nonsense("a message that does not belong there")),
+            PeerMessage::Hello { .. }
+            | PeerMessage::Offer(_)
+            | PeerMessage::Entries(_)
+            | PeerMessage::Match { .. }
+            | PeerMessage::Done
+            | PeerMessage::Want { .. }
+            | PeerMessage::Block { .. }
+            | PeerMessage::End { .. }
+            | PeerMessage::Spoiled { .. } => {
+                return Err(Fault::nonsense("a message that does not belong there"));
+            }
         }
         Ok(None)
     }

@@ -23,7 +23,9 @@ use crate::plan::retry_pause;
 
 /// How lines come about: by their index. Cheap to clone.
 #[derive(Clone)]
-pub struct Meeting(Arc<dyn Fn(u16) -> BoxFuture<'static, Result<Line, PeerError>> + Send + Sync>);
+pub struct Meeting(pub(super) Meet);
+
+type Meet = Arc<dyn Fn(u16) -> BoxFuture<'static, Result<Line, PeerError>> + Send + Sync>;
 
 /// All lines of a transfer.
 #[derive(Clone, Debug)]
