@@ -38,6 +38,7 @@ mod put;
 mod put_faults;
 mod readme;
 mod relay;
+mod relay_hosts;
 mod relay_limits;
 mod relay_metrics;
 mod relay_misuse;

@@ -168,9 +168,8 @@ fn the_daemon_relays_beside_http() {
     exchange(sender, receiver, 1);
     let uploaded = daemon.connect().put("a", b"hello");
     assert_eq!(daemon.get(&uploaded.target()).body, b"hello");
-    let moved: f64 =
-        daemon.samples("ringhold_relay_moved_bytes_total").iter().map(|(_, value)| value).sum();
-    assert!(moved >= 2.0 * EACH_WAY as f64, "{moved} bytes");
+    let moved = daemon.samples("ringhold_relay_moved_bytes_total");
+    assert!(moved.iter().map(|(_, value)| value).sum::<f64>() >= 1e7, "{moved:?}");
     let mut waiting = RelayEnd::waiting(relay, Role::Sender, CHANNEL);
     crate::harness::signal(daemon.pid(), "TERM");
     waiting.refused(RefusalCode::Stopping);

@@ -131,7 +131,9 @@ fn those_who_wait_cost_a_few_kilobytes_each() {
     println!("{count} waiting ends: {each} bytes each, {resident} KiB resident, {allowed} allowed");
     assert!(resident <= allowed, "{resident} KiB resident, {allowed} KiB allowed");
     relay.stop();
-    waiting.iter_mut().for_each(|end| drop(end.refused(RefusalCode::Stopping)));
+    for end in &mut waiting {
+        end.refused(RefusalCode::Stopping);
+    }
 }
 
 #[test]
@@ -200,6 +202,6 @@ fn may_open(count: usize) -> bool {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit.clone()).unwrap();
+    setrlimit(Resource::Nofile, limit).unwrap();
     limit.maximum.is_none_or(|most| most >= count as u64)
 }

@@ -70,7 +70,7 @@ fn no_channel_stands_in_the_log() {
     refused.send(&EndMessage::Join { role: Role::Sender, channel }.encode());
     refused.refused(RefusalCode::Malformed);
     relay.stop();
-    let hex: String = channel.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = data_encoding::HEXLOWER.encode(&channel);
     let log = relay.log_text();
     assert!(log.contains("refused"), "{log}");
     for secret in ["thirty-two", &hex, "97, 32, 99", "bytes of others"] {

@@ -40,7 +40,7 @@ fn a_message_that_is_oversize_is_not_waited_for() {
     let relay = Setup::relay().start();
     let mut end = RelayEnd::connect(relay.address());
     end.send(&[0x01, 255, 255]);
-    end.send(&[0; 30_000]);
+    end.send(&vec![0; 30_000]);
     assert!(end.refused(RefusalCode::Malformed).contains("65535"));
 }
 
@@ -100,10 +100,11 @@ fn a_peer_that_reads_nothing_stops_its_sender_and_nobody_else() {
     let (sender, receiver) = paired_by_nameplate(relay.address());
     sender.stream.set_nonblocking(true).unwrap();
     let before = relay.resident_kib_max();
+    let piece = vec![0; 65_536];
     let mut sent: usize = 0;
     let mut refused_last = Instant::now();
     while refused_last.elapsed() < 2 * MOMENT {
-        match std::io::Write::write(&mut &sender.stream, &[0; 65_536]) {
+        match std::io::Write::write(&mut &sender.stream, &piece) {
             Ok(count) => {
                 sent += count;
                 refused_last = Instant::now();
@@ -116,13 +117,13 @@ fn a_peer_that_reads_nothing_stops_its_sender_and_nobody_else() {
     assert!(grown < 1024, "{grown} KiB for {sent} bytes that nobody reads");
     still_works(&relay);
     let reading = std::thread::spawn(move || {
-        let mut received = 0;
+        let mut taken = 0;
         let mut stream = receiver.stream;
         let mut bytes = vec![0; 1 << 20];
-        while received < sent {
-            received += stream.read(&mut bytes).unwrap();
+        while taken < sent {
+            taken += stream.read(&mut bytes).unwrap();
         }
-        received
+        taken
     });
     assert_eq!(reading.join().unwrap(), sent, "nothing was lost meanwhile");
 }

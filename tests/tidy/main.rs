@@ -148,6 +148,7 @@ fn the_flags_of_the_other_commands_are_in_step_with_their_page() {
         ("copy", none()),
         ("send", none()),
         ("receive", none()),
+        ("relay", none()),
         ("doctor", of_serve),
         ("health", none()),
     ];

@@ -87,6 +87,7 @@ pub(crate) struct Setup {
     user: Option<(u32, PathBuf)>,
     memlock_kib: Option<u32>,
     passed_socket: Option<Arc<OwnedFd>>,
+    host: Option<String>,
 }
 
 impl Setup {
@@ -114,6 +115,7 @@ impl Setup {
             user: None,
             memlock_kib: None,
             passed_socket: None,
+            host: None,
         }
     }
 
@@ -176,6 +178,12 @@ impl Setup {
         self.env("LISTEN_FDS", "1")
     }
 
+    /// Runs on a host of [`Hosts`](super::Hosts), by the name of its namespace.
+    pub(crate) fn on_host(mut self, namespace: &str) -> Setup {
+        self.host = Some(namespace.to_owned());
+        self
+    }
+
     /// The directory the daemon keeps its files in.
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
@@ -229,7 +237,16 @@ impl Setup {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", &format!("{}exec \"$0\" \"$@\"", self.preparation())]).arg(&binary);
         let is_prepared = self.memlock_kib.is_some() || self.passed_socket.is_some();
-        let mut command = if is_prepared { shell } else { Command::new(binary) };
+        let mut command = match &self.host {
+            // It becomes the daemon, with the same process ID.
+            Some(namespace) => {
+                let mut ip = Command::new("ip");
+                ip.args(["netns", "exec", namespace]).arg(binary);
+                ip
+            }
+            None if is_prepared => shell,
+            None => Command::new(binary),
+        };
         if let Some((uid, _)) = &self.user {
             command.uid(*uid).gid(*uid);
         }

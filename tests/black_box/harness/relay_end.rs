@@ -40,10 +40,9 @@ impl RelayEnd {
     /// A sender that has a nameplate, and its number.
     pub(crate) fn registered(relay: SocketAddr) -> (RelayEnd, u32) {
         let mut end = RelayEnd::saying(relay, EndMessage::Register);
-        match end.hear() {
-            RelayMessage::Nameplate { number, .. } => (end, number),
-            other => panic!("no nameplate: {other:?}"),
-        }
+        let said = end.hear();
+        let RelayMessage::Nameplate { number, .. } = said else { panic!("no nameplate: {said:?}") };
+        (end, number)
     }
 
     /// A receiver that names a nameplate.
@@ -84,12 +83,10 @@ impl RelayEnd {
 
     /// Waits for the refusal, which is the last that the relay says; its sentence.
     pub(crate) fn refused(&mut self, code: RefusalCode) -> String {
-        let said = loop {
-            match self.hear() {
-                RelayMessage::Waiting => {}
-                other => break other,
-            }
-        };
+        let mut said = self.hear();
+        while said == RelayMessage::Waiting {
+            said = self.hear();
+        }
         let RelayMessage::Refused { code: given, sentence } = said else {
             panic!("not refused: {said:?}")
         };
