@@ -6,6 +6,7 @@ mod environment;
 mod error;
 mod progress;
 mod put;
+mod relay;
 mod secret;
 mod serve;
 mod service_manager;
@@ -13,13 +14,14 @@ mod verify;
 
 pub use arguments::{
     Arguments, Command, CopyArguments, DoctorArguments, Generated, HealthArguments, PutArguments,
-    ServeArguments, VerifyArguments,
+    RelayArguments, ServeArguments, VerifyArguments,
 };
 pub use copy::CopyCommand;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use progress::ShowProgress;
 pub use put::PutCommand;
+pub use relay::RelayCommand;
 pub use secret::{Secret, SecretOrigin};
 pub use serve::ServeOptions;
 pub use service_manager::{NotifyAddress, notify_address, passed_socket};

@@ -206,11 +206,13 @@ impl RelayMessage {
 
     /// The message of this type with this value.
     pub fn decode(kind: u8, value: &[u8]) -> Result<RelayMessage, RendezvousError> {
+        if kind == NAMEPLATE
+            && let ([number, expires_s], []) = value.as_chunks()
+        {
+            let [number, expires_s] = [number, expires_s].map(|it| u32::from_be_bytes(*it));
+            return Ok(RelayMessage::Nameplate { number, expires_s });
+        }
         match (kind, value) {
-            (NAMEPLATE, &[a, b, c, d, e, f, g, h]) => Ok(RelayMessage::Nameplate {
-                number: u32::from_be_bytes([a, b, c, d]),
-                expires_s: u32::from_be_bytes([e, f, g, h]),
-            }),
             (WAITING, []) => Ok(RelayMessage::Waiting),
             (MATCHED, []) => Ok(RelayMessage::Matched),
             (REFUSED, [code, text @ ..]) if text.len() <= REFUSAL_SENTENCE_SIZE_MAX => {

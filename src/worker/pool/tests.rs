@@ -132,7 +132,8 @@ fn runtimes() -> Vec<RuntimeKind> {
 
 fn options(runtime: RuntimeKind, worker_count: usize) -> PoolOptions {
     let listen = Listen::Address(SocketAddr::from(([127, 0, 0, 1], 0)));
-    PoolOptions { listen, worker_count, connections_max: 1_000, runtime, grace: PATIENCE }
+    let (connections_max, team) = (1_000, Team::default());
+    PoolOptions { listen, worker_count, connections_max, runtime, grace: PATIENCE, team }
 }
 
 /// Sends a request and keeps the connection.
@@ -367,7 +368,7 @@ fn the_first_signal_drains_and_the_second_one_does_not_wait() {
     let pool = start(&scene);
     send(Signal::TERM);
     let note = || scene.note("stopping");
-    assert_eq!(signals.supervise(pool, note).unwrap(), Ending::Drained);
+    assert_eq!(signals.supervise(vec![pool], note).unwrap(), Ending::Drained);
     let events = scene.events();
     assert!(events.contains(&"stopping") && events.contains(&"closed"), "{events:?}");
 
@@ -376,7 +377,7 @@ fn the_first_signal_drains_and_the_second_one_does_not_wait() {
     let address = pool.local_addr();
     let _running = ask(address, "/slow");
     wait_until("the slow request runs", || scene.begun.load(Ordering::SeqCst) == 1);
-    let supervising = thread::spawn(move || signals.supervise(pool, || ()).unwrap());
+    let supervising = thread::spawn(move || signals.supervise(vec![pool], || ()).unwrap());
     send(Signal::INT);
     wait_until("the port is closed", || TcpStream::connect(address).is_err());
     send(Signal::TERM);
