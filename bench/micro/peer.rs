@@ -20,21 +20,21 @@ pub(crate) fn measure(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes((size * MESSAGE_COUNT) as u64));
         group.bench_function(BenchmarkId::new("seal", size), |bencher| {
             let mut sealer = Sealer::new(&KEY);
-            let mut sealed = Vec::new();
+            let mut records = Vec::new();
             bencher.iter(|| {
-                sealed.clear();
-                (0..MESSAGE_COUNT).for_each(|_| seal(&mut sealer, &message, &mut sealed));
+                records.clear();
+                (0..MESSAGE_COUNT).for_each(|_| seal(&mut sealer, &message, &mut records));
             });
         });
         let mut sealer = Sealer::new(&KEY);
-        let mut sealed = Vec::new();
-        sealer.seal_mark(RecordKind::Greeting, &mut sealed).unwrap();
-        (0..MESSAGE_COUNT).for_each(|_| seal(&mut sealer, &message, &mut sealed));
+        let mut records = Vec::new();
+        sealer.seal_mark(RecordKind::Greeting, &mut records).unwrap();
+        (0..MESSAGE_COUNT).for_each(|_| seal(&mut sealer, &message, &mut records));
         group.bench_function(BenchmarkId::new("open", size), |bencher| {
-            let mut came = sealed.clone();
+            let mut came = records.clone();
             bencher.iter(|| {
                 // A socket copies, too.
-                came.copy_from_slice(&sealed);
+                came.copy_from_slice(&records);
                 assert_eq!(open(&mut came), MESSAGE_COUNT);
             });
         });
@@ -42,11 +42,11 @@ pub(crate) fn measure(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn seal(sealer: &mut Sealer, message: &[u8], sealed: &mut Vec<u8>) {
+fn seal(sealer: &mut Sealer, message: &[u8], records: &mut Vec<u8>) {
     let parts = [black_box(message)];
     let mut pieces = Pieces::new(&parts);
     loop {
-        sealer.seal_next(&mut pieces, sealed).unwrap();
+        sealer.seal_next(&mut pieces, records).unwrap();
         if pieces.is_empty() {
             break;
         }
