@@ -17,6 +17,7 @@ mod peer_agreement;
 mod peer_messages;
 mod peer_path;
 mod peer_record;
+mod plain_get;
 mod range;
 mod rendezvous;
 mod request_head;
@@ -55,6 +56,7 @@ pub use peer_record::{
     RECORD_HEADER_SIZE, RECORD_OVERHEAD, RecordFault, RecordKind, RecordStage, record_header,
     sealed_size,
 };
+pub use plain_get::plain_get;
 pub use range::{RangedParts, Selection, content_range, content_range_unsatisfied, select};
 pub use rendezvous::{
     EndMessage, RENDEZVOUS_HEADER_SIZE, RefusalCode, RelayMessage, RendezvousError, Role,

@@ -32,6 +32,7 @@ mod memlock;
 mod memory;
 mod metrics;
 mod operations;
+mod peer_lines;
 mod power_cut;
 mod public;
 mod put;
