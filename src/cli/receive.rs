@@ -68,7 +68,8 @@ async fn run(command: &ReceiveCommand, code: &Code) -> Result<(), Failure> {
     let session = unless_stopped(Session::claim(&command.relay, code)).await?;
     let bar = endless_bar(command.progress);
     let accepted = "receiving";
-    let show = Show { bar: bar.clone(), json: command.json, accepted, began: Instant::now() };
+    let show =
+        Show { bar: bar.clone(), json: command.json, accepted, began: Instant::now().into() };
     let decide = decide(command, bar);
     let (receiving, mut watch) = Receiving::new(meeting(session), command.options.clone(), decide);
     let moved = show.run(receiving.run(stopped()), &mut watch).await?;

@@ -62,7 +62,7 @@ async fn run(command: &SendCommand, offer: Offer) -> Result<(), Failure> {
         SendWhat::Stdin(_) => endless_bar(command.progress),
     };
     let accepted = "the receiver takes it";
-    let show = Show { bar, json: command.json, accepted, began: Instant::now() };
+    let show = Show { bar, json: command.json, accepted, began: Instant::now().into() };
     let (sending, mut watch) =
         Sending::new(meeting(session), offer, frames(command)?, command.options);
     let moved = show.run(sending.run(stopped()), &mut watch).await?;

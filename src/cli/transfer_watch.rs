@@ -1,5 +1,6 @@
 //! What `send` and `receive` show while bytes move, and what they say at the end.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io::{self, Write as _, stderr, stdout};
 use std::pin::pin;
@@ -24,7 +25,8 @@ pub(super) struct Show {
     pub(super) json: bool,
     /// What is said when bytes begin to move.
     pub(super) accepted: &'static str,
-    pub(super) began: Instant,
+    /// When bytes began to move; before, when both ends met.
+    pub(super) began: Cell<Instant>,
 }
 
 /// What was moved, when it ended.
@@ -84,7 +86,11 @@ impl Show {
                 self.say(&format!("the lines are gone and are connected again: {why}"));
             }
             Notice::Back => self.say("connected again"),
-            Notice::Accepted => self.say(self.accepted),
+            Notice::Accepted => {
+                self.began.set(Instant::now());
+                self.bar.reset_elapsed();
+                self.say(self.accepted);
+            }
             Notice::Spoiled { name, reason } => {
                 let (name, reason) = (printable::quoted(&name), printable::plain(&reason));
                 self.say(&format!("{name} is left out: {reason}"));
@@ -103,7 +109,7 @@ impl Show {
 
     /// The last line, on stderr, and what it means.
     pub(super) fn conclude(&self, verb: &str, moved: Moved) -> Result<(), Failure> {
-        let elapsed = self.began.elapsed();
+        let elapsed = self.began.get().elapsed();
         let summary = Summary {
             files: moved.files,
             bytes: moved.size_bytes,

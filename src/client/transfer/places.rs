@@ -1,7 +1,8 @@
 //! Where the files of an offer go at the receiver, decided before anything is accepted: below one
 //! folder, by safe names, beside what is there already. Everything here blocks.
 //!
-//! A folder on the way that is a symbolic link is refused, before the transfer and again when a file
+//! What is wrong is told to both ends, so it is said with names below the folder: where that is, is
+//! nothing to the sender. A folder on the way that is a symbolic link is refused, before the transfer and again when a file
 //! is begun. Whoever can change the folders in between is the receiver itself.
 
 use std::collections::BTreeSet;
@@ -138,12 +139,9 @@ impl Places {
             }
             match fs::symlink_metadata(self.root.join(path)) {
                 Ok(found) if found.is_dir() => {
-                    return Err(in_the_way(
-                        &self.root.join(path),
-                        "a folder of that name is there",
-                    ));
+                    return Err(in_the_way(path, "a folder of that name is there"));
                 }
-                Ok(_) if !self.overwrite => taken.push(shown(&self.root.join(path))),
+                Ok(_) if !self.overwrite => taken.push(shown(path)),
                 Ok(_) | Err(_) => {}
             }
         }
@@ -154,7 +152,7 @@ impl Places {
         let path = self.root.join(folder);
         match leads_down(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(in_the_way(&path, &error.to_string()))
+                Err(in_the_way(folder, &error.to_string()))
             }
             Ok(()) | Err(_) => Ok(()),
         }
@@ -319,9 +317,9 @@ mod tests {
         names.iter().for_each(|name| fs::write(dir.path().join(name), "").unwrap());
         fs::create_dir(dir.path().join("folder")).unwrap();
         let taken = refusal(&names.map(file), dir.path());
-        assert!(taken.contains("/3 and 2 more are there already"), "{taken}");
+        assert!(taken.contains("3 and 2 more are there already"), "{taken}");
         assert!(taken.contains("--overwrite"), "{taken}");
-        assert!(refusal(&[file("1")], dir.path()).contains("/1 is there"));
+        assert!(refusal(&[file("1")], dir.path()).contains("1 is there"));
         assert!(refusal(&[file("1/below")], dir.path()).contains("no folder"));
         assert!(refusal(&[file("folder")], dir.path()).contains("a folder of that name"));
         let destination = Destination::Folder(dir.path().to_owned());

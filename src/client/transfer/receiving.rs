@@ -338,7 +338,10 @@ impl Work {
                 Some(_) | None => Ok((places, renamed)),
             }
         });
-        let (places, renamed) = looking.await.map_err(Fault::nonsense)??;
+        let looked = looking
+            .await
+            .map_err(|error| TransferError::Target(format!("a task failed: {error}")))?;
+        let (places, renamed) = looked?;
         for (from, to) in renamed {
             self.notices.tell(Notice::Renamed { from, to }).await;
         }

@@ -316,7 +316,9 @@ impl Work {
     ) -> Result<PeerMessage, Fault> {
         let shared = Arc::clone(&self.shared);
         let checking = spawn_blocking(move || shared.supplies.check(file, size_bytes, &blake3));
-        let judged = checking.await.map_err(Fault::nonsense)?;
+        let judged = checking
+            .await
+            .map_err(|error| TransferError::Source(format!("a task failed: {error}")))?;
         let judged = judged.map_err(|_| Fault::nonsense("it has a file that was not sent"))?;
         if let Err(reason) = judged {
             self.shared.spoil(file, &reason).await;

@@ -131,7 +131,13 @@ fn read(shared: &Arc<Shared>, want: Want) -> Reading {
         Supplies::Files(files) => {
             let files = Arc::clone(files);
             let reading = spawn_blocking(move || files.block(id));
-            async move { answered(id, reading.await.map_err(Fault::nonsense)?) }.boxed()
+            async move {
+                let read = reading
+                    .await
+                    .map_err(|error| TransferError::Source(format!("a task failed: {error}")))?;
+                answered(id, read)
+            }
+            .boxed()
         }
         Supplies::Stream(_) => {
             let shared = Arc::clone(shared);

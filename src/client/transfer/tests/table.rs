@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex, split};
 use tokio::sync::oneshot;
 
-use crate::client::peer::{PeerError, RelayAddress, Role, session_pair};
+use crate::client::peer::{Patience, PeerError, RelayAddress, Role, session_pair};
 use crate::client::transfer::Meeting;
 
 /// What a connection holds on its way, bytes.
@@ -20,6 +21,8 @@ pub(super) enum Trouble {
     Cut(usize),
     Flip(usize),
     Lose(usize),
+    /// Nothing comes any more, and nothing ends.
+    Stall(usize),
 }
 
 type Troubles = Box<dyn Fn(u16, u32) -> Option<Trouble> + Send + Sync>;
@@ -29,6 +32,8 @@ pub(super) struct Table {
     seats: Mutex<HashMap<u16, (Role, oneshot::Sender<DuplexStream>)>>,
     troubles: Troubles,
     met: AtomicU32,
+    /// How long silence is borne.
+    idle: Duration,
 }
 
 impl Table {
@@ -37,7 +42,14 @@ impl Table {
         troubles: impl Fn(u16, u32) -> Option<Trouble> + Send + Sync + 'static,
     ) -> Arc<Table> {
         let troubles = Box::new(troubles);
-        Arc::new(Table { seats: Mutex::default(), troubles, met: AtomicU32::new(0) })
+        let idle = Patience::default().idle;
+        Arc::new(Table { seats: Mutex::default(), troubles, met: AtomicU32::new(0), idle })
+    }
+
+    /// The same with ends that bear little silence.
+    pub(super) fn impatient(self: Arc<Table>, idle: Duration) -> Arc<Table> {
+        let Table { seats, troubles, met, .. } = Arc::into_inner(self).unwrap();
+        Arc::new(Table { seats, troubles, met, idle })
     }
 
     /// Connections so far.
@@ -47,7 +59,8 @@ impl Table {
 
     /// How both ends come to lines.
     pub(super) fn meetings(self: &Arc<Table>) -> (Meeting, Meeting) {
-        let relay = RelayAddress::parse("127.0.0.1:9021").unwrap();
+        let patience = Patience { idle: self.idle, ..Patience::default() };
+        let relay = RelayAddress::parse("127.0.0.1:9021").unwrap().with_patience(patience);
         let (sender, receiver) = session_pair(&relay);
         let meeting = |session: crate::client::peer::Session| {
             let table = Arc::clone(self);
@@ -115,6 +128,7 @@ async fn carry(sender: DuplexStream, receiver: DuplexStream, trouble: Option<Tro
             let mut bytes = piece[..size].to_vec();
             match trouble {
                 Some(Trouble::Cut(at)) if range.contains(&at) => return true,
+                Some(Trouble::Stall(at)) if range.contains(&at) => std::future::pending().await,
                 Some(Trouble::Flip(at)) if range.contains(&at) => bytes[at - range.start] ^= 1,
                 Some(Trouble::Lose(at)) if range.contains(&at) => {
                     bytes.remove(at - range.start);

@@ -159,6 +159,15 @@ async fn bytes_that_are_changed_or_lost_on_the_way_never_reach_a_file() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_stalls_is_replaced() {
+    let table =
+        Table::new(|index, before| (index > 0 && before < 4).then_some(Trouble::Stall(300_000)));
+    let table = table.impatient(Duration::from_secs(3));
+    tree_arrives(&table).await;
+    assert!(table.met() > 4, "{}", table.met());
+}
+
 fn frames(content: &[u8], size: usize) -> Frames {
     let pieces: Vec<_> = content.chunks(size).map(Bytes::copy_from_slice).map(Ok).collect();
     stream::iter(pieces).boxed()
