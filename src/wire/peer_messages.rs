@@ -203,7 +203,9 @@ impl PeerMessage {
             }
             PeerMessage::Entries(entries) => {
                 out.push(ENTRIES);
-                entries.iter().for_each(|entry| entry.encode(&mut out));
+                for entry in entries {
+                    entry.encode(&mut out);
+                }
             }
             PeerMessage::Match { file } => {
                 out.push(MATCH);

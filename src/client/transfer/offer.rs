@@ -239,7 +239,7 @@ mod tests {
         fs::write(top.join("nothing"), "").unwrap();
         symlink("/etc/passwd", top.join("link")).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(top.join("socket")).unwrap();
-        let offer = Offer::of_paths(&[top.clone()]).unwrap();
+        let offer = Offer::of_paths(std::slice::from_ref(&top)).unwrap();
         assert_eq!(
             names(&offer),
             ["top", "top/a", "top/empty", "top/nothing", "top/a/b", "top/a/b/file"]

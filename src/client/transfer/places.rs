@@ -314,7 +314,9 @@ mod tests {
     fn what_is_in_the_way_is_told_before_anything_is_taken() {
         let dir = tempfile::tempdir().unwrap();
         let names = ["1", "2", "3", "4", "5"];
-        names.iter().for_each(|name| fs::write(dir.path().join(name), "").unwrap());
+        for name in names {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
         fs::create_dir(dir.path().join("folder")).unwrap();
         let taken = refusal(&names.map(file), dir.path());
         assert!(taken.contains("3 and 2 more are there already"), "{taken}");

@@ -439,10 +439,8 @@ async fn onward(stage: &mut Stage, unconfirmed: usize) -> Heard {
 }
 
 async fn too_late(stage: &Stage) {
-    if let Stage::Complete { until } = stage {
-        return sleep_until(*until).await;
-    }
-    std::future::pending().await
+    let Stage::Complete { until } = stage else { return std::future::pending().await };
+    sleep_until(*until).await;
 }
 
 async fn named(

@@ -142,12 +142,13 @@ fn read(shared: &Arc<Shared>, want: Want) -> Reading {
         Supplies::Stream(_) => {
             let shared = Arc::clone(shared);
             async move {
-                match &shared.supplies {
-                    Supplies::Stream(stream) if id.file == 0 => {
-                        answered(id, stream.block(id.block, want.low).await)
-                    }
-                    _ => answered(id, Err(Senseless)),
-                }
+                let Supplies::Stream(stream) = &shared.supplies else {
+                    return answered(id, Err(Senseless));
+                };
+                let is_there = id.file == 0;
+                let answer =
+                    if is_there { stream.block(id.block, want.low).await } else { Err(Senseless) };
+                answered(id, answer)
             }
             .boxed()
         }

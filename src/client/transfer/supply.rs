@@ -73,9 +73,11 @@ impl Supply {
         let left = usize::try_from(left.ok_or(Senseless)?).unwrap_or(usize::MAX);
         let mut bytes = vec![0; left.min(PEER_BLOCK_SIZE)];
         let read = self.open(id.file, entry, path).and_then(|file| {
-            file.read_exact_at(&mut bytes, offset).map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => "it shrank while it was sent".to_owned(),
-                _ => format!("it cannot be read: {error}"),
+            file.read_exact_at(&mut bytes, offset).map_err(|error| {
+                if error.kind() == io::ErrorKind::UnexpectedEof {
+                    return "it shrank while it was sent".to_owned();
+                }
+                format!("it cannot be read: {error}")
             })
         });
         if let Err(reason) = read {
@@ -197,7 +199,7 @@ mod tests {
     fn supply(dir: &Path, content: &[u8]) -> (Supply, PathBuf) {
         let path = dir.join("file");
         fs::write(&path, content).unwrap();
-        let offer = Offer::of_paths(&[path.clone()]).unwrap();
+        let offer = Offer::of_paths(std::slice::from_ref(&path)).unwrap();
         (Supply::new(offer.items), path)
     }
 

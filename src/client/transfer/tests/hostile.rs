@@ -62,7 +62,7 @@ fn sender(dir: &Path) -> (impl Future<Output = Ended> + use<>, Meeting) {
     (run, at_receiver)
 }
 
-fn assert_senseless(ended: Ended) {
+fn assert_senseless(ended: &Ended) {
     assert!(matches!(ended, Err(TransferError::Nonsense(_))), "{ended:?}");
 }
 
@@ -88,7 +88,7 @@ async fn a_receiver_that_talks_nonsense_ends_the_sending_and_is_told() {
             last_word(&mut reader).await
         };
         let (ended, last) = join!(sending, receiver);
-        assert_senseless(ended);
+        assert_senseless(&ended);
         assert!(matches!(last, Some(PeerMessage::Failed(_))), "{messages:?}: {last:?}");
     }
 }
@@ -116,7 +116,7 @@ async fn a_receiver_that_asks_for_what_is_not_there_ends_the_sending() {
             last_word(&mut from_control).await
         };
         let (ended, last) = join!(sending, receiver);
-        assert_senseless(ended);
+        assert_senseless(&ended);
         assert!(matches!(last, Some(PeerMessage::Failed(_))), "{last:?}");
     }
 }
@@ -150,7 +150,9 @@ fn receiver(dir: &Path) -> (impl Future<Output = Ended> + use<>, Meeting) {
 #[tokio::test]
 async fn a_sender_that_offers_nonsense_gets_nothing_done() {
     let five = entry(EntryKind::File, "file", 5);
-    let [PeerMessage::Offer(head), entries] = &offer(&[five.clone()])[..] else { unreachable!() };
+    let [PeerMessage::Offer(head), entries] = &offer(std::slice::from_ref(&five))[..] else {
+        unreachable!()
+    };
     let with = |head| vec![PeerMessage::Offer(head), entries.clone()];
     for messages in [
         vec![PeerMessage::Accept],
@@ -159,7 +161,7 @@ async fn a_sender_that_offers_nonsense_gets_nothing_done() {
         with(OfferHead { size_bytes: 6, ..*head }),
         vec![PeerMessage::Offer(*head), PeerMessage::Offer(*head)],
         vec![PeerMessage::Offer(*head), PeerMessage::Entries(vec![five.clone(), five.clone()])],
-        [offer(&[five.clone()]), vec![PeerMessage::Done]].concat(),
+        [offer(std::slice::from_ref(&five)), vec![PeerMessage::Done]].concat(),
         offer(&[entry(EntryKind::Stream, "stream", 0), five]),
     ] {
         let dir = tempfile::tempdir().unwrap();
@@ -170,7 +172,7 @@ async fn a_sender_that_offers_nonsense_gets_nothing_done() {
             last_word(&mut reader).await
         };
         let (ended, last) = join!(receiving, sender);
-        assert_senseless(ended);
+        assert_senseless(&ended);
         assert!(matches!(last, Some(PeerMessage::Failed(_))), "{messages:?}: {last:?}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
@@ -203,7 +205,7 @@ async fn a_sender_that_answers_what_was_not_asked_gets_no_file_made() {
             last_word(&mut from_control).await
         };
         let (ended, last) = join!(receiving, sender);
-        assert_senseless(ended);
+        assert_senseless(&ended);
         assert!(matches!(last, Some(PeerMessage::Failed(_))), "{message:?}: {last:?}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }

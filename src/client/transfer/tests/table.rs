@@ -81,14 +81,11 @@ impl Table {
             let mut seats = self.seats.lock().unwrap();
             let other =
                 seats.remove(&index).filter(|(other, call)| *other != role && !call.is_closed());
-            match other {
-                Some((_, call)) => Ok(call),
-                None => {
-                    let (call, called) = oneshot::channel();
-                    seats.insert(index, (role, call));
-                    Err(called)
-                }
-            }
+            other.map(|(_, call)| call).ok_or_else(|| {
+                let (call, called) = oneshot::channel();
+                seats.insert(index, (role, call));
+                called
+            })
         };
         match waiting {
             Ok(call) => {

@@ -75,8 +75,8 @@ async fn transfer(
     let (sending, sender_watch) = Sending::new(at_sender, offer, frames, send_options);
     let (receiving, receiver_watch) = Receiving::new(at_receiver, options, decide);
     let ((sent, _), (received, notices)) = join!(
-        told(sender_watch, sending.run(pending())),
-        told(receiver_watch, receiving.run(pending()))
+        Box::pin(told(sender_watch, sending.run(pending()))),
+        Box::pin(told(receiver_watch, receiving.run(pending())))
     );
     Both { sent, received, notices }
 }
@@ -270,8 +270,8 @@ async fn an_end_that_is_stopped_says_so_and_nothing_is_left() {
             }
         };
         let ((sent, _), (received, _)) = join!(
-            told(sender_watch, sending.run(begun(sender_stops))),
-            told(receiver_watch, receiving.run(begun(!sender_stops))),
+            Box::pin(told(sender_watch, sending.run(begun(sender_stops)))),
+            Box::pin(told(receiver_watch, receiving.run(begun(!sender_stops)))),
         );
         let (stopped, other) = if sender_stops { (sent, received) } else { (received, sent) };
         assert!(matches!(stopped, Err(TransferError::Stopped(_))), "{stopped:?}");
@@ -296,7 +296,8 @@ async fn an_end_that_never_comes_back_is_given_up() {
         while sender_watch.next().await != Some(Notice::Accepted) {}
         sending.abort();
     };
-    let ((received, _), ()) = join!(told(receiver_watch, receiving.run(pending())), killing);
+    let ((received, _), ()) =
+        join!(Box::pin(told(receiver_watch, receiving.run(pending()))), killing);
     let error = received.unwrap_err();
     assert!(matches!(error, TransferError::Lost { .. }), "{error}");
     assert_eq!(fs::read_dir(to.path()).unwrap().count(), 0);
