@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn only_what_leads_down_is_a_path() {
         let long = "a".repeat(NAME_SIZE_MAX + 1);
-        let longest = ["a/"; PEER_PATH_SIZE_MAX].concat();
+        let longest = "a/".repeat(PEER_PATH_SIZE_MAX);
         let deep = format!("{}a", "a/".repeat(PEER_PATH_DEPTH_MAX));
         for (text, error) in [
             ("", PeerPathError::NoName),

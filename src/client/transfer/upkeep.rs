@@ -207,7 +207,7 @@ mod tests {
 
     fn upkeep(meeting: Meeting) -> (Upkeep, super::super::notice::Watch) {
         let (notices, watch) = notices();
-        (Upkeep::new(meeting, Duration::from_secs(60), notices), watch)
+        (Upkeep::new(meeting, Duration::from_mins(1), notices), watch)
     }
 
     #[tokio::test(start_paused = true)]
