@@ -129,8 +129,8 @@ fn a_pairing_is_no_faster_than_its_rate() {
 #[test]
 fn those_who_wait_cost_a_few_kilobytes_each() {
     let count = if heavy() { 10_000 } else { 1_000 };
-    if !may_open(2 * count + 1_000) {
-        println!("skipped: {count} connections need as many descriptors, twice");
+    if !may_open(count + 1_000) {
+        println!("skipped: {count} connections need as many descriptors, here and there");
         return;
     }
     let mut relay = Setup::relay()
