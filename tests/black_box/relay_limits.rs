@@ -15,7 +15,7 @@ use crate::harness::{
 
 const CHANNEL: [u8; 32] = [7; 32];
 /// What one end that waits may cost the relay, KiB (docs/relay.md).
-const WAITING_KIB: u64 = 8;
+const WAITING_KIB: u64 = 6;
 /// What the relay has besides, KiB.
 const BASE_KIB: u64 = 32 << 10;
 
@@ -157,6 +157,8 @@ fn those_who_wait_cost_a_few_kilobytes_each() {
     let each = (resident - before) * 1024 / count as u64;
     println!("{count} waiting ends: {each} bytes each, {resident} KiB resident, {allowed} allowed");
     assert!(resident <= allowed, "{resident} KiB resident, {allowed} KiB allowed");
+    // Of a few, the first pages that are touched hide what each costs.
+    assert!(!heavy() || each <= WAITING_KIB * 1024, "{each} bytes each");
     relay.stop();
     for end in &mut waiting {
         end.refused(RefusalCode::Stopping);
@@ -182,7 +184,7 @@ fn idle_pairings_hold_no_buffers() {
     let descriptors = std::fs::read_dir(format!("/proc/{}/fd", relay.pid())).unwrap().count();
     let each = (relay.resident_kib_max() - before) / count;
     println!("{count} idle pairings: {each} KiB and {descriptors} descriptors in all");
-    assert!(each <= 2 * WAITING_KIB, "{each} KiB a pairing");
+    assert!(each <= 3 * WAITING_KIB, "{each} KiB a pairing");
     assert!(descriptors < 2 * pairs.len() + 200, "{descriptors} descriptors");
 }
 

@@ -20,7 +20,7 @@ pub const RELAY_LINGER_SIZE_MAX: usize = 64 << 10;
 
 /// Connections one worker of a relay holds unless told otherwise; further ones wait in the
 /// listener's backlog. Twice as many as may wait in all, so that on a single worker, too, somebody
-/// can come to them; 16 KiB each.
+/// can come to them; 9 KiB each at most.
 pub const RELAY_CONNECTIONS_PER_WORKER_DEFAULT: usize = 20_000;
 /// Ends that wait, unless told otherwise, all workers together.
 pub const RELAY_WAITING_MAX_DEFAULT: usize = 10_000;
