@@ -27,12 +27,16 @@
 //!   daemon keeps nothing of a request that did not come whole.
 //! - **Runtime**: any tokio runtime with I/O and time enabled. There is no global state; a [`Client`]
 //!   keeps idle connections for its next request, so it belongs to the runtime that it is used in.
+//!
+//! Beside it, [`peer`]: two ends that meet at a relay by a code, without a daemon.
 
 mod body;
-
 mod error;
+mod landing;
+pub mod peer;
 mod read_ahead;
 mod server;
+pub mod transfer;
 mod upload;
 
 pub use error::ClientError;

@@ -6,21 +6,27 @@ mod environment;
 mod error;
 mod progress;
 mod put;
+mod receive;
+mod relay;
 mod secret;
+mod send;
 mod serve;
 mod service_manager;
 mod verify;
 
 pub use arguments::{
     Arguments, Command, CopyArguments, DoctorArguments, Generated, HealthArguments, PutArguments,
-    ServeArguments, VerifyArguments,
+    ReceiveArguments, RelayArguments, SendArguments, ServeArguments, VerifyArguments,
 };
 pub use copy::CopyCommand;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use progress::ShowProgress;
 pub use put::PutCommand;
+pub use receive::ReceiveCommand;
+pub use relay::RelayCommand;
 pub use secret::{Secret, SecretOrigin};
+pub use send::{SendCommand, SendWhat};
 pub use serve::ServeOptions;
 pub use service_manager::{NotifyAddress, notify_address, passed_socket};
 pub use verify::VerifyCommand;

@@ -11,6 +11,8 @@ mod preallocation;
 mod strategies;
 mod tail;
 mod throttle;
+mod tree_hash;
+mod wanted;
 
 pub use backoff::retry_pause;
 pub use chunk::{Chunk, Chunks, Geometry};
@@ -20,3 +22,5 @@ pub use parts::parts;
 pub use preallocation::Preallocation;
 pub use tail::Tail;
 pub use throttle::Throttle;
+pub use tree_hash::{Leaf, TreeHash, TreeShape};
+pub use wanted::{Arrival, NotAsked, Place, Wanted};

@@ -146,6 +146,9 @@ fn the_flags_of_the_other_commands_are_in_step_with_their_page() {
         ("verify", none()),
         ("put", none()),
         ("copy", none()),
+        ("send", none()),
+        ("receive", none()),
+        ("relay", none()),
         ("doctor", of_serve),
         ("health", none()),
     ];

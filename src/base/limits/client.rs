@@ -21,3 +21,12 @@ pub const CLIENT_IDLE_TIMEOUT_S: u64 = 120;
 pub const CLIENT_KEEP_ALIVE_S: u64 = KEEP_ALIVE_TIMEOUT_S / 2;
 /// Longest answer to an upload, bytes: 2 KiB for each of the most files.
 pub const UPLOAD_ANSWER_SIZE_MAX: usize = PARTS_MAX * (2 << 10);
+/// Default pieces of an arriving file on their way to the disk at once: eight reach the limit of a
+/// fast drive, and there are as many again to fill the gaps between them.
+pub const DOCK_IN_FLIGHT_DEFAULT: usize = 16;
+/// Most of them.
+pub const DOCK_IN_FLIGHT_MAX: usize = 64;
+/// Bytes of one buffer of an arriving file.
+pub const DOCK_CHUNK_SIZE: usize = 1 << 20;
+/// Stack of the thread that writes arriving files, bytes: it submits, and copies into buffers.
+pub const DOCK_STACK_SIZE: usize = 1 << 20;
