@@ -7,8 +7,6 @@ use libfuzzer_sys::fuzz_target;
 use ringhold::client::peer::{Opened, Opener, Pieces, Sealer};
 use ringhold::wire::{RecordFault, RecordKind};
 
-const KEY: [u8; 32] = [7; 32];
-
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
     messages: Vec<(u16, &'a [u8])>,
@@ -36,9 +34,10 @@ fuzz_target!(|input: Input<'_>| {
             part.repeat(1 + usize::from(repeats % 2000) / part.len().max(1))
         })
         .collect();
-    let sealed = seal(&messages, input.is_ended);
+    let key = key_of(&messages, input.is_ended);
+    let sealed = seal(&key, &messages, input.is_ended);
     let changed = input.change.apply(&sealed);
-    let (came, has_ended, fault) = open(&changed, &input.cuts);
+    let (came, has_ended, fault) = open(&key, &changed, &input.cuts);
     assert_eq!(came, messages[..came.len()], "a beginning of what went in");
     assert!(!has_ended || (input.is_ended && came.len() == messages.len()), "no end but the end");
     if changed == sealed {
@@ -46,8 +45,19 @@ fuzz_target!(|input: Input<'_>| {
     }
 });
 
-fn seal(messages: &[Vec<u8>], is_ended: bool) -> Vec<u8> {
-    let (mut sealer, mut sealed) = (Sealer::new(&KEY), Vec::new());
+/// A key is used for one line: under a shared one, the fuzzer would take records of other inputs
+/// (it sees what is compared) for forged ones.
+fn key_of(messages: &[Vec<u8>], is_ended: bool) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[u8::from(is_ended)]);
+    for message in messages {
+        hasher.update(&message.len().to_le_bytes()).update(message);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+fn seal(key: &[u8; 32], messages: &[Vec<u8>], is_ended: bool) -> Vec<u8> {
+    let (mut sealer, mut sealed) = (Sealer::new(key), Vec::new());
     sealer.seal_mark(RecordKind::Greeting, &mut sealed).unwrap();
     for message in messages {
         let parts = [message.as_slice()];
@@ -64,12 +74,12 @@ fn seal(messages: &[Vec<u8>], is_ended: bool) -> Vec<u8> {
 }
 
 /// Takes bytes as they would come from a socket.
-fn open(bytes: &[u8], cuts: &[u16]) -> (Vec<Vec<u8>>, bool, Option<RecordFault>) {
+fn open(key: &[u8; 32], bytes: &[u8], cuts: &[u16]) -> (Vec<Vec<u8>>, bool, Option<RecordFault>) {
     let mut ends: Vec<usize> =
         cuts.iter().map(|cut| usize::from(*cut) % (bytes.len() + 1)).collect();
     ends.sort_unstable();
     ends.push(bytes.len());
-    let (mut opener, mut held, mut came) = (Opener::new(&KEY), Vec::new(), Vec::new());
+    let (mut opener, mut held, mut came) = (Opener::new(key), Vec::new(), Vec::new());
     let (mut at, mut has_ended) = (0, false);
     for end in ends {
         held.extend_from_slice(&bytes[at..end]);
