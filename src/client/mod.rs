@@ -29,13 +29,14 @@
 //!   keeps idle connections for its next request, so it belongs to the runtime that it is used in.
 
 mod body;
-
+mod download;
 mod error;
 mod landing;
 mod read_ahead;
 mod server;
 mod upload;
 
+pub use download::{Download, DownloadError, DownloadOptions, DownloadProgress, Downloaded};
 pub use error::ClientError;
 pub use read_ahead::ReadAhead;
 pub use server::Client;

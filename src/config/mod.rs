@@ -4,6 +4,7 @@ mod arguments;
 mod copy;
 mod environment;
 mod error;
+mod get;
 mod progress;
 mod put;
 mod secret;
@@ -12,14 +13,16 @@ mod service_manager;
 mod verify;
 
 pub use arguments::{
-    Arguments, Command, CopyArguments, DoctorArguments, Generated, HealthArguments, PutArguments,
-    ServeArguments, VerifyArguments,
+    Arguments, Command, CopyArguments, DoctorArguments, Generated, GetArguments, HealthArguments,
+    PutArguments, ServeArguments, VerifyArguments,
 };
 pub use copy::CopyCommand;
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use get::{GetCommand, GetSource, GetTarget};
 pub use progress::ShowProgress;
 pub use put::PutCommand;
+use put::daemon;
 pub use secret::{Secret, SecretOrigin};
 pub use serve::ServeOptions;
 pub use service_manager::{NotifyAddress, notify_address, passed_socket};

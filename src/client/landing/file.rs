@@ -12,7 +12,7 @@
 
 use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ use crate::disk::{Disk, DiskError, DiskErrorKind, File, Pool, Stat, read_blocks,
 
 /// Permissions of a part, before the umask.
 const PART_MODE: u32 = 0o666;
+/// What is masked where nobody tells.
+const UMASK_USUAL: u32 = 0o022;
 /// Permissions that a landed file may be given: those of reading, writing and executing.
 const MODE_KEPT: u32 = 0o777;
 
@@ -50,6 +52,17 @@ pub(crate) struct Attributes {
     pub(crate) mode: u32,
     /// Last modification.
     pub(crate) modified: SystemTime,
+}
+
+impl Attributes {
+    /// Those of a file that any program makes, just now.
+    pub(crate) fn ordinary() -> Attributes {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+        let mask = mask.and_then(|text| u32::from_str_radix(text.trim(), 8).ok());
+        let mode = PART_MODE & !mask.unwrap_or(UMASK_USUAL);
+        Attributes { mode, modified: SystemTime::now() }
+    }
 }
 
 /// A file that is being written. Clones are the same file.
@@ -194,7 +207,8 @@ impl Shared {
             lease[size..padded_size].fill(0);
             size = padded_size;
         }
-        if !is_buffered && !(is_aligned(offset) && size.is_multiple_of(BLOCK_SIZE)) {
+        let is_whole_blocks = is_aligned(offset) && size.is_multiple_of(BLOCK_SIZE);
+        if !is_buffered && !is_whole_blocks {
             disk.set_direct(&self.file, false)?;
             self.is_buffered.store(true, Ordering::Release);
         }
@@ -281,10 +295,19 @@ fn open_part(part: &Path) -> Result<fs::File, LandingError> {
         return Err(LandingError::NotRegular);
     }
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(LandingError::Busy),
+        // Who had it may have published it between our opening and our locking it: then it is the
+        // target by now, and nobody's part.
+        Ok(()) if is_at(&file, part) => Ok(file),
+        Ok(()) | Err(TryLockError::WouldBlock) => Err(LandingError::Busy),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
+}
+
+/// Whether this is the file of that name.
+fn is_at(file: &fs::File, path: &Path) -> bool {
+    let identity = |found: fs::Metadata| (found.dev(), found.ino());
+    let named = fs::symlink_metadata(path).map(identity);
+    named.is_ok_and(|named| file.metadata().map(identity).is_ok_and(|own| own == named))
 }
 
 /// A symbolic link, a directory, a pipe that nobody reads.

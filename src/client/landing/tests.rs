@@ -179,7 +179,6 @@ async fn after_a_failed_write_a_landing_stays_failed() {
     let landing = dock.create(berth(Path::new("/to/file"), None)).await.unwrap();
     let failed = landing.write(0, bytes(CHUNK)).await.unwrap_err();
     assert!(matches!(failed, LandingError::Failed(_)), "{failed}");
-    assert!(!failed.leaves_the_part_usable());
     for next in [landing.write(0, bytes(1)).await, landing.publish(0, None).await.map(drop)] {
         assert!(matches!(next, Err(LandingError::Abandoned)), "{next:?}");
     }

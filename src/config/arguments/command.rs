@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    CopyArguments, DoctorArguments, Generated, HealthArguments, PutArguments, ServeArguments,
-    VerifyArguments,
+    CopyArguments, DoctorArguments, Generated, GetArguments, HealthArguments, PutArguments,
+    ServeArguments, VerifyArguments,
 };
 
 /// Storage daemon for Linux: files in and out over HTTP, durable, hashed, with IDs that cannot be
@@ -28,6 +28,8 @@ pub enum Command {
     Copy(CopyArguments),
     /// Upload files: streamed, checked, one file ID a line
     Put(PutArguments),
+    /// Fetch a file: over several connections, every block checked, gone on with after a stop
+    Get(GetArguments),
     /// Say what works here for `serve`, what does not, and the remedy
     Doctor(DoctorArguments),
     /// Ask a running daemon whether it is ready: exit code 0 if it is, 1 if not
@@ -92,6 +94,9 @@ mod tests {
             &["ringhold", "put"],
             &["ringhold", "put", "--retries", "101", "a"],
             &["ringhold", "put", "--progress", "sometimes", "a"],
+            &["ringhold", "get"],
+            &["ringhold", "get", "-j", "0", "0:a"],
+            &["ringhold", "get", "-j", "256", "0:a"],
             &["ringhold", "sever"],
         ] {
             let refused = Arguments::try_parse_from(wrong).unwrap_err();
