@@ -198,7 +198,7 @@ mod tests {
             "0000500000000000", // size
             "0000100000000000", // block size
             &"ab".repeat(32),   // identity
-            "HEADERSUM",        // checksum
+            "603e48b6f20316dc", // checksum
         ];
         assert_eq!(told, fields.concat());
         let record = header.encode_record(&JournalRecord { index: 4, hash: [0xCD; 32] });

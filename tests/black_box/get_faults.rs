@@ -19,7 +19,7 @@ const JOURNAL: &str = ".a.bin.ringhold-journal";
 
 /// A daemon with a file of nine blocks, and what lies before it.
 struct Bench {
-    _daemon: Daemon,
+    daemon: Daemon,
     bender: Bender,
     stored: Uploaded,
     directory: tempfile::TempDir,
@@ -34,7 +34,7 @@ impl Bench {
         let stored = daemon.connect().put("a.bin", &payload(1, size));
         let bender = Bender::start(daemon.address(), pause, script);
         let directory = tempfile::Builder::new().tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        Bench { _daemon: daemon, bender, stored, directory }
+        Bench { daemon, bender, stored, directory }
     }
 
     fn bent<F>(script: F) -> Bench
@@ -173,8 +173,8 @@ fn a_part_of_another_file_is_started_over() {
         if part.start == 8 * BLOCK && part.try_index < 1 { Bend::Cut(10) } else { Bend::Pass }
     });
     failure(&bench.get(&["-j", "1", "--retries", "0"]), 1);
-    let other = bench._daemon.connect().put("a.bin", &payload(2, SIZE));
-    let from = bench._daemon.address().to_string();
+    let other = bench.daemon.connect().put("a.bin", &payload(2, SIZE));
+    let from = bench.daemon.address().to_string();
     let output = get(bench.path(), &["--json", "--from", &from, &other.file_id]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("starting over"), "{said}");

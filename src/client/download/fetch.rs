@@ -10,7 +10,7 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use reqwest::Response;
@@ -21,7 +21,7 @@ use tokio::time::sleep;
 use super::error::DownloadError;
 use super::found::pause_after;
 use super::origin::{Body, Origin, refusal, source_headers, text};
-use super::outline::Outline;
+use super::outline::{BlockHasher, Outline};
 use super::progress::DownloadProgress;
 use super::sink::Sink;
 use crate::base::limits::{DOWNLOAD_PIECE_SIZE, DOWNLOAD_RUN_BLOCKS};
@@ -198,14 +198,13 @@ impl Fetch {
             Sink::Queue(queue) => {
                 let mut hasher = self.outline.hasher(index);
                 let size = usize::try_from(block.end - block.start).unwrap_or(usize::MAX);
-                let bytes = self.piece(body, size, BytesMut::new()).await?;
-                hasher.update(&bytes);
+                let frames = self.frames(body, size, &mut hasher).await?;
                 let value = hasher.finish();
                 if !self.outline.accepts(index, &value) {
                     return Ok(Fate::Bad);
                 }
                 self.remember(index, value);
-                queue.put(index, bytes.freeze());
+                queue.put(index, frames);
                 Ok(Fate::There)
             }
         }
@@ -221,19 +220,16 @@ impl Fetch {
     ) -> Result<Fate, DownloadError> {
         let Sink::Part(part) = &self.sink else { return Ok(Fate::Bad) };
         let mut hasher = self.outline.hasher(index);
-        let (mut at, mut buffer) = (block.start, BytesMut::new());
+        let mut at = block.start;
         while at < block.end {
             let size = usize::try_from(block.end - at).unwrap_or(usize::MAX);
             let size = size.min(DOWNLOAD_PIECE_SIZE);
-            let piece = self.piece(body, size, buffer).await?.freeze();
-            hasher.update(&piece);
+            let frames = self.frames(body, size, &mut hasher).await?;
             let end = at + size as u64;
             if end == block.end && !self.outline.accepts(index, &hasher.finish()) {
                 return Ok(Fate::Bad);
             }
-            part.landing.write(at, piece.clone()).await?;
-            // The dock is done with it: the memory can be used again.
-            buffer = piece.try_into_mut().unwrap_or_default();
+            part.landing.write_frames(at, frames).await?;
             at = end;
         }
         let value = hasher.finish();
@@ -242,25 +238,25 @@ impl Fetch {
         Ok(Fate::There)
     }
 
-    /// Exactly so many bytes, in this buffer.
-    async fn piece(
+    /// Exactly so many bytes, as they came; hashed while they are in cache.
+    async fn frames(
         &self,
         body: &mut Body,
         size: usize,
-        buffer: BytesMut,
-    ) -> Result<BytesMut, DownloadError> {
-        let mut buffer = buffer;
-        buffer.clear();
-        buffer.reserve(size);
-        while buffer.len() < size {
-            let Some(bytes) = body.next(size - buffer.len()).await? else {
+        hasher: &mut BlockHasher,
+    ) -> Result<Vec<Bytes>, DownloadError> {
+        let (mut frames, mut left) = (Vec::new(), size);
+        while left > 0 {
+            let Some(frame) = body.next(left).await? else {
                 let why = "it ended before the file did".to_owned();
                 return Err(ClientError::Broken(why).into());
             };
-            self.progress.add_fetched(bytes.len());
-            buffer.extend_from_slice(&bytes);
+            self.progress.add_fetched(frame.len());
+            hasher.update(&frame);
+            left -= frame.len();
+            frames.push(frame);
         }
-        Ok(buffer)
+        Ok(frames)
     }
 
     /// A block of a run is there.

@@ -181,7 +181,7 @@ mod tests {
             for index in 0..told.block_count() {
                 let range = told.block(index);
                 assert_eq!(range, untold.block(index));
-                let (start, end) = (range.start as usize, range.end as usize);
+                let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
                 let mut hasher = told.hasher(index);
                 hasher.update(&data[start..end]);
                 let value = hasher.finish();
@@ -200,7 +200,7 @@ mod tests {
         assert!(Outline::of_manifest(&good).is_ok());
         let zeros = "0".repeat(64);
         for spoil in [
-            |bad: &mut ManifestAnswer| bad.size += 1,
+            |bad: &mut ManifestAnswer| bad.size += 1 << 20,
             |bad: &mut ManifestAnswer| bad.size = u64::MAX,
             |bad: &mut ManifestAnswer| bad.block_size = 0,
             |bad: &mut ManifestAnswer| bad.block_size = 1024,

@@ -32,7 +32,7 @@ pub(super) struct PartSink {
 /// Blocks that wait for those before them.
 #[derive(Default)]
 pub(super) struct Queue {
-    waiting: Mutex<BTreeMap<u32, Bytes>>,
+    waiting: Mutex<BTreeMap<u32, Vec<Bytes>>>,
     arrived: Notify,
     taken: Notify,
 }
@@ -48,8 +48,8 @@ impl PartSink {
 
 impl Queue {
     /// A block is there.
-    pub(super) fn put(&self, index: u32, block: Bytes) {
-        self.lock().insert(index, block);
+    pub(super) fn put(&self, index: u32, frames: Vec<Bytes>) {
+        self.lock().insert(index, frames);
         self.arrived.notify_one();
     }
 
@@ -65,7 +65,7 @@ impl Queue {
     }
 
     /// Waits for a block.
-    pub(super) async fn take(&self, index: u32) -> Bytes {
+    pub(super) async fn take(&self, index: u32) -> Vec<Bytes> {
         loop {
             let arrived = self.arrived.notified();
             if let Some(block) = self.lock().remove(&index) {
@@ -76,7 +76,7 @@ impl Queue {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Bytes>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u32, Vec<Bytes>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

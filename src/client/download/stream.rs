@@ -5,7 +5,6 @@ use std::num::NonZeroU8;
 use std::pin::pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::digests::FileHasher;
@@ -63,10 +62,11 @@ impl Download {
             let mut out = pin!(out);
             let mut hasher = FileHasher::new(self.remote.told.clone());
             for index in 0..block_count {
-                let block = queue.take(index).await;
+                for frame in queue.take(index).await {
+                    hasher.update(&frame);
+                    out.write_all(&frame).await.map_err(DownloadError::Output)?;
+                }
                 fetch.went_out(index + 1);
-                hasher.update(&block);
-                out.write_all(&block).await.map_err(DownloadError::Output)?;
             }
             out.flush().await.map_err(DownloadError::Output)?;
             hasher.finish()
@@ -80,11 +80,13 @@ impl Download {
         let writing = async {
             let mut out = pin!(out);
             for index in 0.. {
-                let piece: Bytes = queue.take(index).await;
-                if piece.is_empty() {
+                let frames = queue.take(index).await;
+                if frames.is_empty() {
                     break;
                 }
-                out.write_all(&piece).await.map_err(DownloadError::Output)?;
+                for frame in frames {
+                    out.write_all(&frame).await.map_err(DownloadError::Output)?;
+                }
             }
             out.flush().await.map_err(DownloadError::Output)
         };

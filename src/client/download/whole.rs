@@ -112,10 +112,10 @@ pub(super) async fn stream_to_queue(
     let mut index = 0;
     while let Some((_, piece)) = pieces.next().await? {
         queue.room().await;
-        queue.put(index, piece);
+        queue.put(index, vec![piece]);
         index += 1;
     }
-    queue.put(index, Bytes::new());
+    queue.put(index, Vec::new());
     pieces.finish()
 }
 

@@ -10,6 +10,7 @@
 //! filled up with zeros and cut when it is published. A piece that is not aligned turns the file to
 //! buffered writes from there on: slower, never wrong.
 
+use std::collections::VecDeque;
 use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -25,7 +26,9 @@ use tokio::sync::RwLock;
 use super::dock::Dock;
 use super::error::LandingError;
 use crate::base::limits::BLOCK_SIZE;
-use crate::disk::{Disk, DiskError, DiskErrorKind, File, Pool, Stat, read_blocks, write_all};
+use crate::disk::{
+    Disk, DiskError, DiskErrorKind, File, Lease, Pool, Stat, read_blocks, write_all,
+};
 
 /// Permissions of a part, before the umask.
 const PART_MODE: u32 = 0o666;
@@ -131,11 +134,20 @@ impl Landing {
     /// # Errors
     /// The landing stays failed then.
     pub(crate) async fn write(&self, offset: u64, data: Bytes) -> Result<(), LandingError> {
+        self.write_frames(offset, vec![data]).await
+    }
+
+    /// The same of a piece that lies in several frames, none of which is copied before.
+    pub(crate) async fn write_frames(
+        &self,
+        offset: u64,
+        frames: Vec<Bytes>,
+    ) -> Result<(), LandingError> {
         self.check()?;
         let busy = Arc::clone(&self.0.quiet).read_owned().await;
         let shared = Arc::clone(&self.0);
         let writing = move |disk: Rc<dyn Disk>| async move {
-            let written = shared.write(&*disk, offset, data).await;
+            let written = shared.write(&*disk, offset, frames).await;
             if written.is_err() {
                 shared.is_failed.store(true, Ordering::Release);
             }
@@ -181,25 +193,29 @@ impl Landing {
 }
 
 impl Shared {
-    async fn write(&self, disk: &dyn Disk, offset: u64, data: Bytes) -> Result<(), LandingError> {
-        let (mut at, mut rest) = (offset, data);
-        while !rest.is_empty() {
-            let piece = rest.split_to(rest.len().min(disk.slab().buffer_size(Pool::Upload)));
-            self.write_piece(disk, at, &piece).await?;
-            at += piece.len() as u64;
+    async fn write(
+        &self,
+        disk: &dyn Disk,
+        offset: u64,
+        frames: Vec<Bytes>,
+    ) -> Result<(), LandingError> {
+        let (mut at, mut frames) = (offset, VecDeque::from(frames));
+        while !frames.is_empty() {
+            let mut lease = disk.slab().take(Pool::Upload).await;
+            let size = fill(&mut lease, &mut frames);
+            self.write_lease(disk, at, lease, size).await?;
+            at += size as u64;
         }
         Ok(())
     }
 
-    async fn write_piece(
+    async fn write_lease(
         &self,
         disk: &dyn Disk,
         offset: u64,
-        piece: &[u8],
+        mut lease: Lease,
+        mut size: usize,
     ) -> Result<(), LandingError> {
-        let mut lease = disk.slab().take(Pool::Upload).await;
-        lease[..piece.len()].copy_from_slice(piece);
-        let mut size = piece.len();
         let is_end = offset.checked_add(size as u64) == self.berth.size_bytes;
         let is_buffered = self.is_buffered.load(Ordering::Acquire);
         if is_end && !is_buffered && is_aligned(offset) {
@@ -265,6 +281,22 @@ impl Shared {
         }
         Ok(has_attributes)
     }
+}
+
+/// Moves frames into a buffer until it is full or none is left; how many bytes it has then.
+fn fill(buffer: &mut [u8], frames: &mut VecDeque<Bytes>) -> usize {
+    let mut filled = 0;
+    while let Some(frame) = frames.front_mut() {
+        let room = &mut buffer[filled..];
+        let moved = frame.split_to(frame.len().min(room.len()));
+        room[..moved.len()].copy_from_slice(&moved);
+        filled += moved.len();
+        if !frame.is_empty() {
+            break;
+        }
+        frames.pop_front();
+    }
+    filled
 }
 
 async fn give(

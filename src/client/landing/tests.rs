@@ -68,6 +68,23 @@ async fn pieces_in_any_order_become_the_file() {
 }
 
 #[tokio::test]
+async fn frames_of_any_size_become_one_piece() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = bytes(3 * CHUNK + 9);
+    for (index, dock) in docks().into_iter().enumerate() {
+        for size in [1000, CHUNK, CHUNK + 1, 4 * CHUNK] {
+            let name = dir.path().join(format!("{index}-{size}"));
+            let landing = dock.create(berth(&name, Some(data.len() as u64))).await.unwrap();
+            let mut frames: Vec<Bytes> = data.chunks(size).map(Bytes::copy_from_slice).collect();
+            frames.insert(1, Bytes::new());
+            landing.write_frames(0, frames).await.unwrap();
+            landing.publish(data.len() as u64, None).await.unwrap();
+            assert_eq!(fs::read(&name).unwrap(), data, "frames of {size}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_name_that_is_taken_is_replaced_only_when_asked() {
     let dir = tempfile::tempdir().unwrap();
     for (index, dock) in docks().into_iter().enumerate() {
