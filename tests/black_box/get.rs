@@ -168,8 +168,9 @@ fn any_server_with_ranges_is_fetched_from_in_parts() {
     assert_eq!(told["blake3"], blake3::hash(&content).to_string());
     // HEAD, and five parts.
     let responses = daemon.samples("ringhold_responses_total");
-    let successes = responses.iter().find(|(labels, _)| labels.contains("2xx")).unwrap();
-    assert!(successes.1 >= 6.0, "{responses:?}");
+    let successes = responses.iter().filter(|(labels, _)| labels.contains("2xx"));
+    let count: f64 = successes.map(|(_, count)| count).sum();
+    assert!(count >= 6.0, "{responses:?}");
 }
 
 #[test]

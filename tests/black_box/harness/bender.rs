@@ -193,7 +193,7 @@ fn pass(
                 return Ok(false);
             }
             Bend::Cut(end) | Bend::Silence(end) => end.min(length),
-            _ => length,
+            Bend::Pass | Bend::Flip(_) | Bend::Whole | Bend::Page => length,
         };
         let piece = &mut piece[..PIECE_SIZE.min(end - at)];
         server.read_exact(piece)?;
