@@ -118,7 +118,7 @@ fn an_error_page_that_says_200_costs_one_block() {
 #[test]
 fn a_silent_connection_is_given_up_and_its_block_fetched_over_another() {
     let bench = Bench::bent(once(Bend::Silence(1000)));
-    assert_eq!(told(&bench.get(&["-j", "3", "--stall", "500ms"]))["retried_blocks"], 1);
+    assert_eq!(told(&bench.get(&["-j", "3", "--stall", "4s"]))["retried_blocks"], 1);
     assert!(bench.is_whole(SIZE));
     assert_eq!(bench.tries(), ONE_MORE);
 }
