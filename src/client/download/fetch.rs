@@ -1,8 +1,8 @@
 //! Blocks over several connections at once.
 //!
 //! 1. Each connection is a task that takes a run of blocks from the plan and asks for its range.
-//! 2. What comes is hashed block by block, written, noted in the journal, and only then counted. The
-//!    next byte is read after that: a process that dies loses one block for each connection.
+//! 2. What comes is hashed block by block (by the disk's thread, where it is copied anyway), written,
+//!    noted in the journal, and only then counted. The next byte is read after that: a process that dies loses one block for each connection.
 //! 3. What fails goes back to the plan, where any connection finds it, and who failed makes a pause.
 //! 4. The first error that trying again does not help ends all of them. A server that answers with
 //!    the whole file ends them too: `whole.rs` goes on.
@@ -198,7 +198,7 @@ impl Fetch {
             Sink::Queue(queue) => {
                 let mut hasher = self.outline.hasher(index);
                 let size = usize::try_from(block.end - block.start).unwrap_or(usize::MAX);
-                let frames = self.frames(body, size, &mut hasher).await?;
+                let frames = self.frames(body, size, Some(&mut hasher)).await?;
                 let value = hasher.finish();
                 if !self.outline.accepts(index, &value) {
                     return Ok(Fate::Bad);
@@ -221,29 +221,39 @@ impl Fetch {
         let Sink::Part(part) = &self.sink else { return Ok(Fate::Bad) };
         let mut hasher = self.outline.hasher(index);
         let mut at = block.start;
-        while at < block.end {
+        let value = loop {
             let size = usize::try_from(block.end - at).unwrap_or(usize::MAX);
             let size = size.min(DOWNLOAD_PIECE_SIZE);
-            let frames = self.frames(body, size, &mut hasher).await?;
+            let frames = self.frames(body, size, None).await?;
+            let expected = self.outline.expected(index);
             let end = at + size as u64;
-            if end == block.end && !self.outline.accepts(index, &hasher.finish()) {
+            let is_last = end == block.end;
+            let check = move |piece: &[u8]| {
+                hasher.update(piece);
+                let value = is_last.then(|| hasher.finish());
+                let is_good = value.is_none_or(|value| expected.is_none_or(|known| known == value));
+                (is_good, (hasher, value))
+            };
+            let (is_good, (checked, value)) = part.landing.write_checked(at, frames, check).await?;
+            if !is_good {
                 return Ok(Fate::Bad);
             }
-            part.landing.write_frames(at, frames).await?;
-            at = end;
-        }
-        let value = hasher.finish();
+            if let Some(value) = value {
+                break value;
+            }
+            (hasher, at) = (checked, end);
+        };
         part.note(index, value)?;
         self.remember(index, value);
         Ok(Fate::There)
     }
 
-    /// Exactly so many bytes, as they came; hashed while they are in cache.
+    /// Exactly so many bytes, as they came.
     async fn frames(
         &self,
         body: &mut Body,
         size: usize,
-        hasher: &mut BlockHasher,
+        mut hasher: Option<&mut BlockHasher>,
     ) -> Result<Vec<Bytes>, DownloadError> {
         let (mut frames, mut left) = (Vec::new(), size);
         while left > 0 {
@@ -252,7 +262,9 @@ impl Fetch {
                 return Err(ClientError::Broken(why).into());
             };
             self.progress.add_fetched(frame.len());
-            hasher.update(&frame);
+            if let Some(hasher) = &mut hasher {
+                hasher.update(&frame);
+            }
             left -= frame.len();
             frames.push(frame);
         }

@@ -105,9 +105,14 @@ impl Outline {
         self.known.as_ref().map(|known| known.root)
     }
 
+    /// What a block has to hash to, if somebody said so.
+    pub(super) fn expected(&self, index: u32) -> Option<[u8; 32]> {
+        self.known.as_ref().and_then(|known| known.values.get(index as usize).copied())
+    }
+
     /// Whether a block may hash to this.
     pub(super) fn accepts(&self, index: u32, value: &[u8; 32]) -> bool {
-        self.known.as_ref().is_none_or(|known| known.values.get(index as usize) == Some(value))
+        self.expected(index).is_none_or(|expected| expected == *value)
     }
 
     /// What hashes a block.

@@ -12,6 +12,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, OpenOptions, TryLockError};
+use std::future::Future;
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -143,18 +144,34 @@ impl Landing {
         offset: u64,
         frames: Vec<Bytes>,
     ) -> Result<(), LandingError> {
-        self.check()?;
-        let busy = Arc::clone(&self.0.quiet).read_owned().await;
-        let shared = Arc::clone(&self.0);
-        let writing = move |disk: Rc<dyn Disk>| async move {
-            let written = shared.write(&*disk, offset, frames).await;
-            if written.is_err() {
-                shared.is_failed.store(true, Ordering::Release);
+        self.writing(move |shared, disk| async move { shared.write(&*disk, offset, frames).await })
+            .await
+    }
+
+    /// The same of a piece that fits into one buffer, and is written only if `check` says so when it
+    /// lies there: what it says, and what it found out. It runs on the disk's thread, while the piece
+    /// is in cache.
+    ///
+    /// # Errors
+    /// As [`write`](Landing::write).
+    pub(crate) async fn write_checked<T: Send + 'static>(
+        &self,
+        offset: u64,
+        frames: Vec<Bytes>,
+        check: impl FnOnce(&[u8]) -> (bool, T) + Send + 'static,
+    ) -> Result<(bool, T), LandingError> {
+        self.writing(move |shared, disk| async move {
+            let mut lease = disk.slab().take(Pool::Upload).await;
+            let mut frames = VecDeque::from(frames);
+            let size = fill(&mut lease, &mut frames);
+            assert!(frames.is_empty(), "a piece that is checked fits into a buffer");
+            let (is_good, found) = check(&lease[..size]);
+            if is_good {
+                shared.write_lease(&*disk, offset, lease, size).await?;
             }
-            drop(busy);
-            written
-        };
-        self.0.dock.run(writing).await
+            Ok((is_good, found))
+        })
+        .await
     }
 
     /// Reads a piece back; shorter only where the file ends before.
@@ -185,6 +202,29 @@ impl Landing {
             published
         };
         self.0.dock.run(publishing).await
+    }
+
+    /// Runs a write on the disk's thread; publishing waits for its end.
+    async fn writing<T, F>(
+        &self,
+        work: impl FnOnce(Arc<Shared>, Rc<dyn Disk>) -> F + Send + 'static,
+    ) -> Result<T, LandingError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, LandingError>> + 'static,
+    {
+        self.check()?;
+        let busy = Arc::clone(&self.0.quiet).read_owned().await;
+        let shared = Arc::clone(&self.0);
+        let writing = move |disk: Rc<dyn Disk>| async move {
+            let written = work(Arc::clone(&shared), disk).await;
+            if written.is_err() {
+                shared.is_failed.store(true, Ordering::Release);
+            }
+            drop(busy);
+            written
+        };
+        self.0.dock.run(writing).await
     }
 
     fn check(&self) -> Result<(), LandingError> {

@@ -85,6 +85,24 @@ async fn frames_of_any_size_become_one_piece() {
 }
 
 #[tokio::test]
+async fn a_piece_that_is_found_bad_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    for (index, dock) in docks().into_iter().enumerate() {
+        let name = dir.path().join(format!("{index}"));
+        let landing = dock.create(berth(&name, Some(2 * CHUNK as u64))).await.unwrap();
+        let data = bytes(CHUNK);
+        for (offset, verdict) in [(0, true), (CHUNK as u64, false)] {
+            let frames = data.chunks(999).map(Bytes::copy_from_slice).collect();
+            let check = move |piece: &[u8]| (verdict, piece.len());
+            let judged = landing.write_checked(offset, frames, check).await.unwrap();
+            assert_eq!(judged, (verdict, CHUNK));
+        }
+        landing.publish(2 * CHUNK as u64, None).await.unwrap();
+        assert_eq!(fs::read(&name).unwrap(), [&data[..], &[0; CHUNK]].concat());
+    }
+}
+
+#[tokio::test]
 async fn a_name_that_is_taken_is_replaced_only_when_asked() {
     let dir = tempfile::tempdir().unwrap();
     for (index, dock) in docks().into_iter().enumerate() {
