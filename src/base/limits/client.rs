@@ -61,7 +61,11 @@ pub const DOWNLOAD_RETRIES_MAX: u32 = 100;
 pub const DOWNLOAD_WINDOW_SIZE_MAX: u64 = 64 << 20;
 /// Pieces of a stream that wait to go out: one is written while the next comes.
 pub const STREAM_PIECES_QUEUED: usize = 2;
+/// Pieces of a download on their way to the disk at once, and buffers for them: what reaches the limit
+/// of a fast drive. More connections wait for their turns.
+pub const DOWNLOAD_WRITES_IN_FLIGHT: usize = 8;
 /// Pieces of a part read at once when it is looked at again.
 pub const DOWNLOAD_READS_IN_FLIGHT: usize = 8;
 
+const _: () = assert!(DOWNLOAD_READS_IN_FLIGHT <= DOWNLOAD_WRITES_IN_FLIGHT, "a turn for each");
 const _: () = assert!(DOWNLOAD_PIECE_SIZE == DOCK_CHUNK_SIZE, "a piece is one write");

@@ -26,7 +26,7 @@ use super::request::{Download, Downloaded};
 use super::sink::{PartSink, Sink};
 use super::whole::{Streamed, stream_to_part};
 use crate::base::limits::{
-    DOCK_CHUNK_SIZE, DOCK_IN_FLIGHT_DEFAULT, DOWNLOAD_PIECE_SIZE, DOWNLOAD_READS_IN_FLIGHT,
+    DOCK_CHUNK_SIZE, DOWNLOAD_PIECE_SIZE, DOWNLOAD_READS_IN_FLIGHT, DOWNLOAD_WRITES_IN_FLIGHT,
 };
 use crate::client::landing::{Attributes, Berth, Dock, DockOptions, Landing};
 use crate::plan::BlockPlan;
@@ -75,10 +75,9 @@ impl Download {
     }
 
     fn dock_options(&self) -> DockOptions {
-        let in_flight = usize::from(self.options.connections.get()).min(DOCK_IN_FLIGHT_DEFAULT);
         DockOptions {
             engine: self.options.engine,
-            in_flight: in_flight.max(DOWNLOAD_READS_IN_FLIGHT),
+            in_flight: DOWNLOAD_WRITES_IN_FLIGHT,
             chunk_size: DOCK_CHUNK_SIZE,
             durable: self.options.durable,
         }

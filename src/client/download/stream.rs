@@ -96,14 +96,15 @@ impl Download {
     }
 }
 
-/// Blocks that may wait for those before them: two for each connection, within the memory that they
-/// may take.
+/// Blocks that may be fetched or wait for those before them: half as many again as connections, so that
+/// one that is slow does not stop the others at once, within the memory that they may take.
 fn window(block_size: u64, connections: NonZeroU8) -> Result<u32, DownloadError> {
     let fitting = u32::try_from(DOWNLOAD_WINDOW_SIZE_MAX / block_size).unwrap_or(u32::MAX);
     if fitting == 0 {
         return Err(DownloadError::BlocksTooLarge { block_size });
     }
-    Ok(fitting.min(2 * u32::from(connections.get())))
+    let connections = u32::from(connections.get());
+    Ok(fitting.min(connections + connections.div_ceil(2)))
 }
 
 #[cfg(test)]
@@ -113,7 +114,8 @@ mod tests {
     #[test]
     fn what_waits_for_its_turn_is_bounded_by_memory_too() {
         let sixteen = NonZeroU8::new(16).unwrap();
-        assert_eq!(window(1 << 20, sixteen).unwrap(), 32);
+        assert_eq!(window(1 << 20, sixteen).unwrap(), 24);
+        assert_eq!(window(1 << 20, NonZeroU8::MIN).unwrap(), 2);
         assert_eq!(window(4 << 20, sixteen).unwrap(), 16);
         assert_eq!(window(64 << 20, NonZeroU8::MAX).unwrap(), 1);
         assert!(window(128 << 20, sixteen).is_err());
