@@ -15,16 +15,25 @@ use crate::telemetry::{WorkerMetrics, short_id};
 /// Digits before the colon of a file ID.
 const ACCESS_HASH_SIZE: usize = 16;
 
+/// What was asked for.
+#[derive(Debug)]
+enum Target {
+    Parsed(Option<PathAndQuery>),
+    /// The ID behind `/files/`.
+    File(String),
+}
+
 /// The line of one request; written when it is dropped.
 #[derive(Debug)]
 pub(super) struct Entry {
     peer: SocketAddr,
     method: Method,
-    target: Option<PathAndQuery>,
+    target: Target,
     began: Instant,
     /// `None` when the connection broke before there was an answer.
     status: Option<StatusCode>,
-    received_bytes: Arc<AtomicU64>,
+    /// `None` of a request without a body.
+    received_bytes: Option<Arc<AtomicU64>>,
     sent_bytes: u64,
     metrics: Arc<WorkerMetrics>,
 }
@@ -37,19 +46,36 @@ impl Entry {
         uri: &Uri,
         metrics: Arc<WorkerMetrics>,
     ) -> Entry {
-        let target = uri.path_and_query().cloned();
-        let (began, received_bytes) = (Instant::now(), Arc::default());
-        Entry { peer, method, target, began, status: None, received_bytes, sent_bytes: 0, metrics }
+        Entry::of(peer, method, Target::Parsed(uri.path_and_query().cloned()), metrics)
+    }
+
+    /// Begins with a plain `GET` of a file.
+    pub(super) fn begin_plain(
+        peer: SocketAddr,
+        file_id: &str,
+        metrics: Arc<WorkerMetrics>,
+    ) -> Entry {
+        Entry::of(peer, Method::GET, Target::File(file_id.to_owned()), metrics)
+    }
+
+    fn of(peer: SocketAddr, method: Method, target: Target, metrics: Arc<WorkerMetrics>) -> Entry {
+        let (began, status, received_bytes) = (Instant::now(), None, None);
+        Entry { peer, method, target, began, status, received_bytes, sent_bytes: 0, metrics }
     }
 
     /// Where the request's body counts its bytes.
-    pub(super) fn received_bytes(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.received_bytes)
+    pub(super) fn received_bytes(&mut self) -> Arc<AtomicU64> {
+        Arc::clone(self.received_bytes.get_or_insert_default())
     }
 
     /// The path as the log may show it.
     pub(super) fn path(&self) -> String {
-        loggable_path(&self.method, self.target.as_ref().map_or("", PathAndQuery::path))
+        match &self.target {
+            Target::Parsed(target) => {
+                loggable_path(&self.method, target.as_ref().map_or("", PathAndQuery::path))
+            }
+            Target::File(file_id) => loggable_path(&self.method, &format!("/files/{file_id}")),
+        }
     }
 
     /// There is an answer.
@@ -86,7 +112,8 @@ impl Drop for Entry {
             method = %self.method,
             path = self.path(),
             status = self.status.map(|status| status.as_u16()),
-            received_bytes = self.received_bytes.load(Ordering::Relaxed),
+            received_bytes =
+                self.received_bytes.as_ref().map_or(0, |count| count.load(Ordering::Relaxed)),
             sent_bytes = self.sent_bytes,
             duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
             "request"
@@ -147,5 +174,16 @@ mod tests {
         ] {
             assert_eq!(loggable_path(&method, path), logged, "{method} {path}");
         }
+    }
+
+    #[test]
+    fn a_plain_download_is_logged_like_any_other() {
+        let metrics = crate::telemetry::Metrics::new(1).worker(0);
+        let peer = ([127, 0, 0, 1], 1).into();
+        let plain = Entry::begin_plain(peer, "0123456789abcdef:AQID", Arc::clone(&metrics));
+        let uri = Uri::from_static("/files/0123456789abcdef:AQID");
+        let parsed = Entry::begin(peer, Method::GET, &uri, metrics);
+        assert_eq!(plain.path(), "/files/01234567");
+        assert_eq!((plain.path(), &plain.method), (parsed.path(), &parsed.method));
     }
 }

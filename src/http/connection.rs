@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::access_log::Entry;
 use super::body::{Body, BodyError};
+use super::counter::{Counter, Today};
 use super::error::HttpError;
 use super::face::FaceParts;
 use super::gate::{Gate, Refused, Scratch};
@@ -30,6 +31,7 @@ use super::linger::{Leftover, Linger};
 use super::outlet::{Backlog, Outgoing, Outlet, SendBudget, Turn};
 use super::request_body::RequestBody;
 use super::routes;
+use super::running::Running;
 use super::watch::{Expiry, Watch, Watched};
 use crate::base::limits::{
     CONNECTION_BUFFER_SIZE_MAX, FIRST_REQUEST_GRACE_MS, HEAD_SIZE_MAX, LARGE_SENDS_PER_WORKER_MAX,
@@ -41,12 +43,13 @@ use crate::worker::{Attended, SendQueue};
 pub(super) struct Common {
     scratch: Scratch,
     send_budget: SendBudget,
+    today: Today,
 }
 
 impl Common {
     pub(super) fn new() -> Common {
         let send_budget = SendBudget::new(LARGE_SENDS_PER_WORKER_MAX);
-        Common { scratch: Scratch::new(), send_budget }
+        Common { scratch: Scratch::new(), send_budget, today: Today::default() }
     }
 }
 
@@ -85,8 +88,16 @@ where
     let drain = face.drain.clone();
     let socket = Watched::new(socket, Rc::clone(&watch));
     let socket = Outlet::new(socket, Rc::clone(&shared.backlog));
-    let socket = Gate::new(socket, common.scratch, Rc::clone(&shared.refused));
     let was_asked = Rc::new(Cell::new(false));
+    let counter = Counter {
+        face: Rc::clone(&face),
+        peer,
+        watch: Rc::clone(&watch),
+        was_asked: Rc::clone(&was_asked),
+        today: common.today,
+    };
+    let refused = Rc::clone(&shared.refused);
+    let socket = Gate::new(socket, common.scratch, refused, Some(counter));
     let service = service_fn({
         let was_asked = Rc::clone(&was_asked);
         move |request| {
@@ -151,10 +162,8 @@ async fn answer(
 ) -> Result<Response<Logged>, Infallible> {
     let metrics = face.worker_metrics.clone();
     let Shared { peer, watch, leftover, backlog, refused } = shared;
-    let mut running = Running {
-        entry: Entry::begin(peer, request.method().clone(), request.uri(), metrics),
-        watch,
-    };
+    let entry = Entry::begin(peer, request.method().clone(), request.uri(), metrics);
+    let mut running = Running::new(entry, watch);
     let is_head = request.method() == Method::HEAD;
     let awaits_continue = request.headers().contains_key(EXPECT);
     let received_bytes = running.entry.received_bytes();
@@ -167,7 +176,7 @@ async fn answer(
             drop(request);
             Err(HttpError::from(fault))
         }
-        None => routes::dispatch(&face, &running.watch, request).await,
+        None => routes::dispatch(&face, running.watch(), request).await,
     };
     let mut response = answered.unwrap_or_else(|error| refuse(error, &running.entry));
     // The client may still be sending, or may be waiting to be told to: either way the next bytes
@@ -195,18 +204,6 @@ fn refuse(error: HttpError, entry: &Entry) -> Response<Body> {
         }
     }
     error.into_response()
-}
-
-/// A request that has not ended. Dropping it ends it.
-struct Running {
-    entry: Entry,
-    watch: Rc<Watch>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.watch.response_ended();
-    }
 }
 
 /// A response body in turns with the socket, that notes what becomes of it.

@@ -8,12 +8,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use super::body::Body;
 use super::error::HttpError;
 use super::face::FaceParts;
-use super::file_answer::{FileAnswer, FileSource, text};
+use super::file_answer::{Description, FileAnswer, FileSource, text};
 use super::form;
 use super::request_body::RequestBody;
 use crate::base::limits::{DOCUMENT_SIZE_MAX, FILE_ID_SIZE_MAX};
 use crate::id::OpenedId;
-use crate::store::{StoreError, StoreErrorKind, Stored};
+use crate::store::{Seal, StoreError, StoreErrorKind, Stored};
 use crate::wire::{
     DigestAlgorithm, DownloadRequest, EntityTag, MediaType, Validators, attachment, decode_percent,
     digest_member, form_value, wanted_algorithm,
@@ -126,9 +126,16 @@ async fn wanted_digest(
 }
 
 fn describe(stored: Stored, name: &str) -> FileAnswer {
-    let seal = stored.seal();
     FileAnswer {
-        size_bytes: seal.size_bytes,
+        size_bytes: stored.seal().size_bytes,
+        description: description(stored.seal(), name),
+        source: FileSource::Object(stored),
+    }
+}
+
+/// What is said of a stored file.
+pub(super) fn description(seal: &Seal, name: &str) -> Description {
+    Description {
         content_type: seal.content_type.clone(),
         disposition: attachment(name),
         validators: Validators {
@@ -138,7 +145,6 @@ fn describe(stored: Stored, name: &str) -> FileAnswer {
             modified_is_strong: true,
         },
         security_policy: Some(SECURITY_POLICY),
-        source: FileSource::Object(stored),
     }
 }
 

@@ -47,7 +47,12 @@ pub(super) struct FileAnswer {
     pub(super) source: FileSource,
     /// How many.
     pub(super) size_bytes: u64,
-    /// What they are.
+    pub(super) description: Description,
+}
+
+/// What the headers of an answer say of a file.
+pub(super) struct Description {
+    /// What its bytes are.
     pub(super) content_type: String,
     /// What a client is to do with them.
     pub(super) disposition: String,
@@ -66,7 +71,7 @@ impl FileAnswer {
         headers: HeaderMap,
     ) -> Result<Response<Body>, HttpError> {
         let mut headers = headers;
-        match evaluate_headers(&headers, &self.validators) {
+        match evaluate_headers(&headers, &self.description.validators) {
             Outcome::PreconditionFailed => Err(HttpError::new(
                 StatusCode::PRECONDITION_FAILED,
                 "the file is not the one that If-Match or If-Unmodified-Since asks for",
@@ -110,17 +115,19 @@ impl FileAnswer {
         let described = content_range(&range, self.size_bytes);
         let body = Body::file(self.source.read(range), size_bytes);
         let mut response = self.with_body(StatusCode::PARTIAL_CONTENT, headers, body);
-        insert(response.headers_mut(), CONTENT_RANGE, described);
+        made(CONTENT_RANGE, described, &mut |name, value| {
+            response.headers_mut().insert(name, value);
+        });
         response
     }
 
     fn several_parts(mut self, ranges: Vec<Range<u64>>, headers: HeaderMap) -> Response<Body> {
         // A hash of the tag: different for every file, and not to be found inside this one.
-        let boundary = blake3::hash(self.validators.tag.spelled().as_bytes()).to_hex();
+        let boundary = blake3::hash(self.description.validators.tag.spelled().as_bytes()).to_hex();
         let boundary = boundary.chars().take(BOUNDARY_DIGITS).collect();
-        let content_type = mem::take(&mut self.content_type);
+        let content_type = mem::take(&mut self.description.content_type);
         let frame = RangedParts::new(boundary, content_type, self.size_bytes, ranges);
-        self.content_type = frame.content_type();
+        self.description.content_type = frame.content_type();
         let mut headers = headers;
         self.describe(&mut headers);
         response(StatusCode::PARTIAL_CONTENT, headers, Body::parts(self.source, frame))
@@ -134,7 +141,9 @@ impl FileAnswer {
 
     fn not_modified(self, headers: HeaderMap) -> Response<Body> {
         let mut headers = headers;
-        self.describe_state(&mut headers);
+        self.description.state_fields(|name, value| {
+            headers.insert(name, value);
+        });
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.headers_mut() = headers;
@@ -144,19 +153,29 @@ impl FileAnswer {
     /// The headers of every answer with bytes in it; what only they need is used up.
     fn describe(&mut self, headers: &mut HeaderMap) {
         headers.reserve(ANSWER_HEADERS);
-        insert(headers, CONTENT_TYPE, mem::take(&mut self.content_type));
-        insert(headers, CONTENT_DISPOSITION, mem::take(&mut self.disposition));
-        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        self.description.fields(|name, value| {
+            headers.insert(name, value);
+        });
+    }
+}
+
+impl Description {
+    /// The fields of every answer with bytes in it; what only they need is used up.
+    pub(super) fn fields(&mut self, mut put: impl FnMut(HeaderName, HeaderValue)) {
+        made(CONTENT_TYPE, mem::take(&mut self.content_type), &mut put);
+        made(CONTENT_DISPOSITION, mem::take(&mut self.disposition), &mut put);
+        put(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        put(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Some(policy) = self.security_policy {
-            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+            put(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
         }
-        self.describe_state(headers);
+        self.state_fields(put);
     }
 
-    fn describe_state(&self, headers: &mut HeaderMap) {
-        insert(headers, ETAG, self.validators.tag.spelled());
-        insert(headers, LAST_MODIFIED, http_date(self.validators.modified));
+    /// Those of every answer that says which state of the file it is about.
+    fn state_fields(&self, mut put: impl FnMut(HeaderName, HeaderValue)) {
+        made(ETAG, self.validators.tag.spelled(), &mut put);
+        made(LAST_MODIFIED, http_date(self.validators.modified), &mut put);
     }
 }
 
@@ -194,15 +213,15 @@ pub(super) fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(", "))
 }
 
-/// Sets a header to a value made here; one that no header may hold is left out.
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: String) {
+/// Gives a field a value made here; one that no field may have is left out.
+fn made(name: HeaderName, value: String, put: &mut impl FnMut(HeaderName, HeaderValue)) {
     if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
-        headers.insert(name, value);
+        put(name, value);
     }
 }
 
 /// A time before 1970 or after 9999 has no HTTP date; 1970 stands for both.
-fn http_date(time: SystemTime) -> String {
+pub(super) fn http_date(time: SystemTime) -> String {
     const LAST: u64 = 253_402_300_799;
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let shown = if seconds > LAST { 0 } else { seconds };

@@ -3,7 +3,8 @@
 //!
 //! The gate follows the framing of requests itself, more strictly than hyper does (`wire/`):
 //!
-//! 1. A head is held back until it is whole and in order, then passed on.
+//! 1. A head is held back until it is whole and in order. What it asks for may be at hand: then the
+//!    counter (`counter.rs`) answers it. Every other is passed on.
 //! 2. A body of known length is read straight into hyper's buffer, and no further than its end; a
 //!    chunked one as well, but for the frames of its chunks, which are looked at first.
 //! 3. Bytes that are no request are replaced: hyper gets a head of ours ([`REFUSED_HEAD`]), the
@@ -22,6 +23,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf, Take};
 
+use super::counter::{Counter, Reply};
 use crate::base::limits::{CHUNK_DIRECT_SIZE_MIN, HEAD_READ_SIZE, OBJECT_SIZE_MAX};
 use crate::wire::{Chunks, Framing, HeadFault, HeadScan, RequestHead};
 
@@ -44,7 +46,6 @@ impl Scratch {
 }
 
 /// The socket, as hyper sees it. Writes pass through.
-#[derive(Debug)]
 pub(super) struct Gate<S> {
     /// `Take` fills hyper's buffer directly and no further than its limit, which is set anew for
     /// each read.
@@ -56,6 +57,11 @@ pub(super) struct Gate<S> {
     passed_size: usize,
     scratch: Scratch,
     refused: Refused,
+    counter: Option<Counter>,
+    /// What the counter answered, until it is sent.
+    reply: Option<Reply>,
+    /// Whether hyper may have something unanswered or unsent.
+    is_owed: bool,
 }
 
 /// What the next bytes are.
@@ -67,7 +73,12 @@ enum Stage {
 }
 
 impl<S: AsyncRead + Unpin> Gate<S> {
-    pub(super) fn new(socket: S, scratch: Scratch, refused: Refused) -> Gate<S> {
+    pub(super) fn new(
+        socket: S,
+        scratch: Scratch,
+        refused: Refused,
+        counter: Option<Counter>,
+    ) -> Gate<S> {
         Gate {
             socket: socket.take(0),
             stage: Stage::Head(HeadScan::default()),
@@ -75,12 +86,15 @@ impl<S: AsyncRead + Unpin> Gate<S> {
             passed_size: 0,
             scratch,
             refused,
+            counter,
+            reply: None,
+            is_owed: false,
         }
     }
 
     /// Looks at what is held until some of it may pass, or more is needed.
     fn examine(&mut self) -> io::Result<()> {
-        while self.passed_size == 0 && !self.held.is_empty() {
+        while self.passed_size == 0 && self.reply.is_none() && !self.held.is_empty() {
             match &mut self.stage {
                 Stage::Head(scan) => match scan.scan(&self.held) {
                     Ok(Some(head)) => self.admit(head),
@@ -104,6 +118,16 @@ impl<S: AsyncRead + Unpin> Gate<S> {
     }
 
     fn admit(&mut self, head: RequestHead) {
+        if head.framing == Framing::Length(0) && !self.is_owed {
+            let counter = self.counter.as_ref();
+            self.reply = counter.and_then(|counter| counter.answer(&self.held[..head.size]));
+            if self.reply.is_some() {
+                self.take_held(head.size);
+                self.stage = Stage::Head(HeadScan::default());
+                return;
+            }
+        }
+        self.is_owed = true;
         self.passed_size = head.size;
         self.stage = match head.framing {
             Framing::Length(left) => Stage::Body { left },
@@ -113,6 +137,7 @@ impl<S: AsyncRead + Unpin> Gate<S> {
 
     fn refuse(&mut self, fault: HeadFault) {
         self.refused.set(Some(fault));
+        self.is_owed = true;
         self.held = BytesMut::from(REFUSED_HEAD);
         self.passed_size = REFUSED_HEAD.len();
         self.stage = Stage::Body { left: OBJECT_SIZE_MAX };
@@ -173,8 +198,12 @@ impl<S: AsyncRead + Unpin> Gate<S> {
     fn pass(&mut self, mut buf: ReadBufCursor<'_>) {
         let size = self.passed_size.min(buf.remaining());
         buf.put_slice(&self.held[..size]);
-        self.held.advance(size);
         self.passed_size -= size;
+        self.take_held(size);
+    }
+
+    fn take_held(&mut self, size: usize) {
+        self.held.advance(size);
         if self.held.is_empty() {
             // An idle connection holds nothing.
             self.held = BytesMut::new();
@@ -182,14 +211,29 @@ impl<S: AsyncRead + Unpin> Gate<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Read for Gate<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Gate<S> {
+    /// Sends what the counter answered.
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(reply) = &mut self.reply {
+            ready!(reply.poll_send(self.socket.get_mut(), cx))?;
+            self.reply = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Read for Gate<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
+            ready!(self.poll_reply(cx))?;
             self.examine()?;
+            if self.reply.is_some() {
+                continue;
+            }
             if self.passed_size > 0 {
                 self.pass(buf);
                 return Poll::Ready(Ok(()));
@@ -227,10 +271,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for Gate<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.socket.get_mut()).poll_flush(cx)
+        ready!(self.poll_reply(cx))?;
+        ready!(Pin::new(self.socket.get_mut()).poll_flush(cx))?;
+        // hyper flushes when it has written all it had. It knows of a request that it was given
+        // whole, and of one that runs there is more to come.
+        let is_busy = self.counter.as_ref().is_some_and(Counter::is_busy);
+        self.is_owed &= is_busy || self.passed_size > 0;
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_reply(cx))?;
         Pin::new(self.socket.get_mut()).poll_shutdown(cx)
     }
 }

@@ -3,6 +3,7 @@
 mod access_log;
 mod body;
 mod connection;
+mod counter;
 mod delete;
 mod digest_check;
 mod download;
@@ -20,6 +21,7 @@ mod outlet;
 mod public;
 mod request_body;
 mod routes;
+mod running;
 mod upload;
 mod watch;
 

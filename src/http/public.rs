@@ -13,7 +13,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use super::body::Body;
 use super::error::HttpError;
 use super::face::FaceParts;
-use super::file_answer::{FileAnswer, FileSource};
+use super::file_answer::{Description, FileAnswer, FileSource};
 use super::request_body::RequestBody;
 use crate::store::{PublicFile, StoreErrorKind};
 use crate::wire::{EntityTag, Validators, choose_content_type, decode_percent, inline};
@@ -65,15 +65,19 @@ fn describe(file: PublicFile, target: &Path, now: SystemTime) -> FileAnswer {
     let modified = file.modified();
     FileAnswer {
         size_bytes: file.size_bytes(),
-        content_type: content_type(&name),
-        disposition: inline(&name),
-        validators: Validators {
-            tag: tag(modified, file.size_bytes()),
-            modified,
-            modified_is_strong: now.duration_since(modified).is_ok_and(|age| age > SETTLED_AFTER),
+        description: Description {
+            content_type: content_type(&name),
+            disposition: inline(&name),
+            validators: Validators {
+                tag: tag(modified, file.size_bytes()),
+                modified,
+                modified_is_strong: now
+                    .duration_since(modified)
+                    .is_ok_and(|age| age > SETTLED_AFTER),
+            },
+            // The operator's own pages may run scripts.
+            security_policy: None,
         },
-        // The operator's own pages may run scripts.
-        security_policy: None,
         source: FileSource::Public(file),
     }
 }

@@ -106,6 +106,11 @@ impl Watch {
         self.phase.set(next(self.phase.get(), Occurrence::ResponseEnded, Instant::now));
     }
 
+    /// Whether a request runs.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self.phase.get(), Phase::Busy)
+    }
+
     /// The request that runs is given up when its client leaves, or stops sending, which cannot be
     /// told apart.
     pub(super) fn needs_client(&self) {

@@ -163,6 +163,14 @@ impl Stored {
         &self.data
     }
 
+    /// Seal and data, where all of it is in memory.
+    pub(super) fn into_memory(self) -> Option<(Arc<Seal>, Bytes)> {
+        match self.data {
+            Data::Memory(data) => Some((self.seal, data)),
+            Data::File { .. } => None,
+        }
+    }
+
     /// A range of the data.
     ///
     /// # Panics

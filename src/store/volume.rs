@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::cache::Caches;
 use super::caretaker::{Caretaker, VolumeState};
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::layout::Layout;
 use super::publisher::{Durability, Published, Publisher};
 use super::receiving::{NewObject, Receiving, Sealed};
+use super::seal::Seal;
 use super::stored::{PublicFile, Stored};
 use crate::disk::{Disk, DiskError, DiskErrorKind};
 use crate::id::ObjectNumber;
@@ -112,6 +115,17 @@ impl Store {
             Ok(opened) => Stored::of_opened_at_hand(self, object, opened, &hot_ticket),
             Err(ticket) => Stored::at_hand(self, object, &ticket, &hot_ticket),
         }
+    }
+
+    /// A small object that is remembered, with all its data, without a wait and without an open.
+    /// `None` says nothing of it.
+    pub fn recall(&self, object: ObjectNumber) -> Option<(Arc<Seal>, Bytes)> {
+        let hot_ticket = match self.0.caches.hot.get(object) {
+            Ok(hot) => return Some((hot.seal, hot.data)),
+            Err(ticket) => ticket,
+        };
+        let opened = self.0.caches.opened.get_fresh(object).ok()?;
+        Stored::of_opened_at_hand(self, object, opened, &hot_ticket)?.into_memory()
     }
 
     /// Opens an object.

@@ -14,6 +14,7 @@ mod journal;
 mod json;
 mod manifest;
 mod pace;
+mod plain_get;
 mod range;
 mod request_head;
 mod resume;
@@ -43,6 +44,7 @@ pub use json::{
 };
 pub use manifest::ManifestText;
 pub use pace::Pace;
+pub use plain_get::plain_get;
 pub use range::{RangedParts, Selection, content_range, content_range_unsatisfied, select};
 pub use request_head::{Framing, HeadFault, HeadScan, RequestHead};
 pub use resume::{

@@ -220,6 +220,10 @@ fn check_target(method: &[u8], target: &[u8]) -> Result<(), HeadFault> {
     if target == b"*" {
         return if method == b"OPTIONS" { Ok(()) } else { Err(HeadFault::Target) };
     }
+    // Most targets, file IDs among them; what else a path may hold the parser knows.
+    if target.starts_with(b"/") && target.iter().all(|byte| is_plain_in_path(*byte)) {
+        return Ok(());
+    }
     // A fragment stays with the client; the parser would drop it without a word.
     let has_fragment = target.contains(&b'#');
     let uri = Uri::try_from(target).ok().filter(|_| !has_fragment).ok_or(HeadFault::Target)?;
@@ -283,6 +287,11 @@ fn trim(value: &[u8]) -> &[u8] {
 
 fn is_control(byte: u8) -> bool {
     byte < b' ' || byte == 0x7F
+}
+
+/// What a path may hold anywhere: `unreserved`, `:` and `/` (RFC 3986, sections 2.3 and 3.3).
+fn is_plain_in_path(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:/".contains(&byte)
 }
 
 /// `token` of RFC 9110, section 5.6.2.

@@ -1,10 +1,12 @@
 //! A connection's promises that take longer than a black-box test should: time is simulated, the
 //! disk is in memory, the socket is a pipe.
 
+use std::mem::MaybeUninit;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::rt::{self, Read as _, Write as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
@@ -48,6 +50,7 @@ struct Bench {
     server: JoinHandle<()>,
     drain: Drain,
     disk: Rc<MemoryDisk>,
+    face: Rc<FaceParts>,
 }
 
 impl Bench {
@@ -77,8 +80,8 @@ impl Bench {
         });
         let (client, server) = duplex(PIPE_SIZE);
         let peer = ([127, 0, 0, 1], 1).into();
-        let server = spawn_local(serve(face, server, peer, Common::new()));
-        Bench { client, server, drain, disk }
+        let server = spawn_local(serve(Rc::clone(&face), server, peer, Common::new()));
+        Bench { client, server, drain, disk, face }
     }
 
     async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -111,6 +114,28 @@ impl Bench {
         String::from_utf8_lossy(&rest).into_owned()
     }
 
+    /// Asks for a file with these fields beside the `Host`.
+    async fn get(&mut self, path: &str, fields: &str) -> (String, Vec<u8>) {
+        self.send(get(path, fields)).await;
+        self.response().await
+    }
+
+    /// The counter of a connection to the same daemon.
+    fn counter(&self) -> Counter {
+        Counter {
+            face: Rc::clone(&self.face),
+            peer: ([127, 0, 0, 1], 1).into(),
+            watch: Watch::new(Presence::unknown()),
+            was_asked: Rc::default(),
+            today: Today::default(),
+        }
+    }
+
+    /// Whether it has this file at hand.
+    fn is_at_hand(&self, path: &str) -> bool {
+        self.counter().answer(get(path, "").as_bytes()).is_some()
+    }
+
     /// Uploads `size` bytes and returns their path.
     async fn upload(&mut self, size: usize) -> String {
         self.send(format!("PUT /files/a HTTP/1.1\r\nHost: h\r\nContent-Length: {size}\r\n\r\n"))
@@ -121,6 +146,18 @@ impl Bench {
         let answer: crate::wire::UploadAnswer = serde_json::from_slice(&body).unwrap();
         format!("/files/{}", answer.file_id)
     }
+}
+
+fn get(path: &str, fields: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: h\r\n{fields}\r\n")
+}
+
+/// The lines of a head in one order, the `date` apart, which may be that of the next second.
+fn fields(head: &str) -> Vec<&str> {
+    let mut lines: Vec<_> = head.lines().filter(|line| !line.starts_with("date: ")).collect();
+    assert_eq!(lines.len() + 1, head.lines().count(), "one date: {head}");
+    lines.sort_unstable();
+    lines
 }
 
 /// Runs a test in simulated time.
@@ -338,5 +375,156 @@ fn a_head_that_does_not_end_is_given_up() {
             assert_eq!(bench.rest().await, "");
             assert_eq!(began_at.elapsed().as_secs(), HEAD_TIMEOUT_S);
         }
+    });
+}
+
+#[test]
+fn what_is_at_hand_is_answered_as_everything_else() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        let path = bench.upload(5000).await;
+        // Any field that is not known to be harmless leads to the other way.
+        let (long_way, body) = bench.get(&path, "Something-New: 1\r\n").await;
+        assert_eq!(body, vec![7; 5000]);
+        assert!(bench.is_at_hand(&path), "remembered since it was read");
+        let (at_hand, body) = bench.get(&path, "Accept: */*\r\nConnection: keep-alive\r\n").await;
+        assert_eq!(body, vec![7; 5000]);
+        assert_eq!(fields(&at_hand), fields(&long_way));
+        assert_eq!(bench.face.worker_metrics.downloads.get(), 3, "two, and the look before");
+
+        let mut empty = Bench::new().await;
+        let path = empty.upload(0).await;
+        let (long_way, _) = empty.get(&path, "Something-New: 1\r\n").await;
+        assert!(empty.is_at_hand(&path));
+        let (at_hand, body) = empty.get(&path, "").await;
+        assert_eq!((fields(&at_hand), body), (fields(&long_way), Vec::new()));
+    });
+}
+
+#[test]
+fn answers_keep_the_order_of_their_requests_whoever_makes_them() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        let path = bench.upload(3000).await;
+        bench.get(&path, "").await;
+        assert!(bench.is_at_hand(&path));
+        let put = "PUT /files/b HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nGET ";
+        let (plain, ranged) = (get(&path, ""), get(&path, "Range: bytes=0-9\r\n"));
+        let health = get("/healthz", "");
+        let long_path = bench.upload(100_000).await;
+        let (_, long_body) = bench.get(&long_path, "").await;
+        assert_eq!(long_body.len(), 100_000);
+        assert!(!bench.is_at_hand(&long_path));
+        let long = get(&long_path, "");
+        for requests in [
+            [&long, &plain, &long, &plain],
+            [&plain, &plain, &ranged, &plain],
+            [&ranged, &plain, &plain, &health],
+            [&plain, &put.to_owned(), &plain, &ranged],
+            [&health, &plain, &health, &plain],
+        ] {
+            bench.send(requests.map(String::as_str).concat()).await;
+            for request in requests {
+                let (head, body) = bench.response().await;
+                let expected = match request {
+                    one if *one == plain => (200, 3000),
+                    one if *one == ranged => (206, 10),
+                    one if *one == long => (200, 100_000),
+                    one if *one == health => (200, body.len()),
+                    _ => (201, body.len()),
+                };
+                assert!(head.starts_with(&format!("HTTP/1.1 {} ", expected.0)), "{head}");
+                assert_eq!(body.len(), expected.1, "{request}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_slow_client_gets_what_was_at_hand_and_one_that_takes_nothing_is_cut_off() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        let path = bench.upload(60_000).await;
+        bench.get(&path, "").await;
+        assert!(bench.is_at_hand(&path), "larger than the pipe and yet small");
+        bench.send([get(&path, ""), get(&path, "Range: bytes=1-2\r\n")].concat()).await;
+        for _ in 0..60 {
+            sleep(seconds(1)).await;
+            bench.client.read_exact(&mut [0; 500]).await.unwrap();
+        }
+        let mut rest = vec![0; 60_000 - 30_000];
+        bench.client.read_exact(&mut rest).await.unwrap();
+        assert!(bench.head().await.contains("HTTP/1.1 206 "), "what follows comes after it");
+        bench.client.read_exact(&mut [0; 2]).await.unwrap();
+        bench.send(get(&path, "")).await;
+        let asked_at = Instant::now();
+        timeout(seconds(600), &mut bench.server).await.expect("the server gives up").unwrap();
+        assert_eq!(asked_at.elapsed().as_secs(), SEND_IDLE_TIMEOUT_S);
+    });
+}
+
+#[test]
+fn what_was_deleted_is_not_at_hand_and_a_drain_says_that_it_closes() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        let path = bench.upload(100).await;
+        bench.get(&path, "").await;
+        assert!(bench.is_at_hand(&path));
+        let file_id = path.strip_prefix("/files/").unwrap();
+        let opened = bench.face.ids.open(file_id).unwrap();
+        bench.face.store.delete(opened.object).await.unwrap();
+        assert!(!bench.is_at_hand(&path));
+        let (head, _) = bench.get(&path, "").await;
+        assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+
+        let path = bench.upload(100).await;
+        bench.get(&path, "").await;
+        assert!(bench.is_at_hand(&path));
+        bench.send("PUT /files/c HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n").await;
+        sleep(seconds(1)).await;
+        bench.drain.begin();
+        assert!(!bench.is_at_hand(&path), "the last answer is hyper's");
+        bench.send("x").await;
+        assert!(bench.rest().await.contains("connection: close\r\n"));
+    });
+}
+
+#[test]
+fn nothing_is_answered_at_the_counter_while_an_earlier_answer_is_owed() {
+    simulate(async {
+        let mut bench = Bench::new().await;
+        let path = bench.upload(100).await;
+        bench.get(&path, "").await;
+        let counter = bench.counter();
+        let watch = Rc::clone(&counter.watch);
+        let (mut client, server) = duplex(PIPE_SIZE);
+        let mut gate = Gate::new(server, Scratch::new(), Refused::default(), Some(counter));
+        let (first, plain) = (get("/healthz", ""), get(&path, ""));
+        client.write_all([&first[..], &plain].concat().as_bytes()).await.unwrap();
+        for passed in [&first, &plain] {
+            let mut space = [MaybeUninit::uninit(); 1000];
+            let mut buf = rt::ReadBuf::uninit(&mut space);
+            let read = poll_fn(|cx| Pin::new(&mut gate).poll_read(cx, buf.unfilled()));
+            timeout(seconds(1), read).await.expect("it is passed on").unwrap();
+            assert_eq!(buf.filled(), passed.as_bytes(), "one after the other");
+            watch.request_began();
+            poll_fn(|cx| Pin::new(&mut gate).poll_flush(cx)).await.unwrap();
+        }
+        watch.response_ended();
+        // Ended, and not flushed.
+        client.write_all(plain.as_bytes()).await.unwrap();
+        let mut space = [MaybeUninit::uninit(); 1000];
+        let mut buf = rt::ReadBuf::uninit(&mut space);
+        let read = poll_fn(|cx| Pin::new(&mut gate).poll_read(cx, buf.unfilled()));
+        timeout(seconds(1), read).await.expect("it is passed on").unwrap();
+        assert_eq!(buf.filled(), plain.as_bytes());
+        poll_fn(|cx| Pin::new(&mut gate).poll_flush(cx)).await.unwrap();
+        client.write_all(plain.as_bytes()).await.unwrap();
+        let mut buf = rt::ReadBuf::uninit(&mut space);
+        let passed = poll_fn(|cx| Poll::Ready(Pin::new(&mut gate).poll_read(cx, buf.unfilled())));
+        assert!(passed.await.is_pending(), "answered here");
+        let mut start = [0; 15];
+        client.read_exact(&mut start).await.unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200 OK");
     });
 }

@@ -18,7 +18,7 @@ fn through(sent: &[u8], step: usize) -> (io::Result<Vec<u8>>, Option<HeadFault>)
         let sent = sent.to_vec();
         spawn_local(async move { client.write_all(&sent).await });
         let refused = Refused::default();
-        let mut gate = Gate::new(server, Scratch::new(), Rc::clone(&refused));
+        let mut gate = Gate::new(server, Scratch::new(), Rc::clone(&refused), None);
         let mut received = Vec::new();
         let result = loop {
             let mut space = vec![MaybeUninit::uninit(); step];

@@ -167,4 +167,12 @@ proptest! {
     ) {
         prop_assert_eq!(scan(head.as_bytes(), step), scan(head.as_bytes(), 1 << 20));
     }
+
+    /// What passes without the parser of URIs passes it too, and is the same path.
+    #[test]
+    fn a_plain_path_is_one_to_the_parser(path in "/[a-zA-Z0-9._~:/-]{0,40}") {
+        prop_assert_eq!(check_target(b"GET", path.as_bytes()), Ok(()));
+        let uri = Uri::try_from(path.as_str()).unwrap();
+        prop_assert_eq!(uri.path(), path);
+    }
 }
