@@ -6,10 +6,12 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::get::{failure, get, names, told};
-use crate::harness::{Bend, Bender, Daemon, Part, Payload, Uploaded, payload, signal};
+use crate::harness::{Bend, Bender, Daemon, Part, Payload, Source, Uploaded, payload, signal};
 
 const BLOCK: u64 = 1 << 20;
 const SIZE: usize = 9_000_001;
@@ -247,4 +249,76 @@ fn twenty_deaths_cost_no_more_than_a_block_for_each_connection() {
     let twice = bench.bender.passed_bytes() - size as u64;
     println!("{twice} bytes passed twice after {DEATHS} deaths of {CONNECTIONS} connections");
     assert!(twice <= DEATHS * CONNECTIONS * BLOCK, "{twice} bytes passed twice");
+}
+
+/// Any server with ranges and a tag, which `script` may change: the tag and the first byte of the part
+/// that it sends for the one that begins there, or nothing.
+fn tagged<F>(content: Vec<u8>, script: F) -> Source
+where
+    F: Fn(u64) -> Option<(&'static str, u64)> + Send + Sync + 'static,
+{
+    Source::start(move |asked, stream| {
+        let size = content.len() as u64;
+        let Some(range) = asked.header("range").and_then(|range| range.strip_prefix("bytes="))
+        else {
+            let head = "Accept-Ranges: bytes\r\nConnection: close\r\nETag: \"a\"\r\n";
+            return write!(stream, "HTTP/1.1 200 OK\r\n{head}Content-Length: {size}\r\n\r\n");
+        };
+        let (start, last) = range.split_once('-').unwrap();
+        let (start, last): (u64, u64) = (start.parse().unwrap(), last.parse().unwrap());
+        let Some((tag, sent)) = script(start) else { return Ok(()) };
+        let (last, length) = (last - start + sent, last - start + 1);
+        let part = content.iter().skip(usize::try_from(sent).unwrap());
+        let part: Vec<u8> = part.take(usize::try_from(length).unwrap()).copied().collect();
+        write!(
+            stream,
+            "HTTP/1.1 206 Partial Content\r\nConnection: close\r\nETag: \"{tag}\"\r\n\
+             Content-Range: bytes {sent}-{last}/{size}\r\nContent-Length: {length}\r\n\r\n"
+        )?;
+        stream.write_all(&part)
+    })
+}
+
+#[test]
+fn a_file_that_becomes_another_one_ends_it_and_nothing_is_kept() {
+    let server =
+        tagged(payload(1, SIZE), |start| Some((if start < 5 * BLOCK { "a" } else { "b" }, start)));
+    let directory = tempfile::tempdir().unwrap();
+    let output = get(directory.path(), &["-j", "2", &server.url("/a.bin")]).output().unwrap();
+    let said = failure(&output, 1);
+    assert!(said.contains("another one by now"), "{said}");
+    assert!(names(directory.path()).is_empty());
+}
+
+#[test]
+fn a_part_that_nobody_asked_for_is_never_written() {
+    let server =
+        tagged(payload(1, SIZE), |start| Some(("a", if start == 4 * BLOCK { 0 } else { start })));
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["--retries", "1", &server.url("/a.bin")];
+    let said = failure(&get(directory.path(), &arguments).output().unwrap(), 1);
+    assert!(said.contains("bytes 0-1048575"), "{said}");
+    assert_eq!(names(directory.path()), [JOURNAL, PART]);
+}
+
+#[test]
+fn what_no_manifest_tells_of_is_gone_on_with_too() {
+    let is_back = Arc::new(AtomicBool::new(false));
+    let server = tagged(payload(1, SIZE), {
+        let is_back = Arc::clone(&is_back);
+        move |start| {
+            let is_there = start < 8 * BLOCK || is_back.load(Ordering::SeqCst);
+            is_there.then_some(("a", start))
+        }
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["-j", "1", "--json", "--retries", "0", &server.url("/a.bin")];
+    failure(&get(directory.path(), &arguments).output().unwrap(), 1);
+    assert_eq!(names(directory.path()), [JOURNAL, PART]);
+    is_back.store(true, Ordering::SeqCst);
+    crate::harness::flip(&directory.path().join(PART), 3 * BLOCK);
+    let told = told(&get(directory.path(), &arguments).output().unwrap());
+    assert_eq!(told["found_bytes"], 7 * BLOCK, "the one that was changed is fetched again");
+    assert_eq!(told["blake3"], blake3::hash(&payload(1, SIZE)).to_string());
+    assert!(fs::read(directory.path().join("a.bin")).unwrap() == payload(1, SIZE));
 }

@@ -256,3 +256,17 @@ async fn read_piece(landing: &Landing, start: u64, end: u64) -> Result<Bytes, Do
     let size = usize::try_from(end - start).unwrap_or(usize::MAX).min(DOWNLOAD_PIECE_SIZE);
     Ok(landing.read(start, size).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_download_can_be_moved_between_threads() {
+        fn is_send<T: Send>(_: impl Fn(Download) -> T) {}
+        is_send(|download| async move {
+            download.save(Path::new("a")).await?;
+            download.write_to(tokio::io::sink()).await
+        });
+    }
+}
