@@ -235,7 +235,7 @@ fn redirects_are_followed_and_the_password_stays_with_its_host() {
     let other = Source::with_file("", b"hello");
     let location = other.url("/real.txt");
     let first = Source::answering(format!(
-        "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+        "HTTP/1.1 302 Found\r\nLocation: {location}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     ));
     let directory = tempfile::tempdir().unwrap();
     let url = first.url("/start").replace("http://", "http://me:secret@");
@@ -246,8 +246,9 @@ fn redirects_are_followed_and_the_password_stays_with_its_host() {
     assert_eq!(names(directory.path()), ["real.txt"]);
     assert!(first.asked().iter().all(|asked| asked.header("authorization").is_some()));
     assert!(other.asked().iter().all(|asked| asked.header("authorization").is_none()));
-    let circle =
-        Source::answering("HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n");
+    let circle = Source::answering(
+        "HTTP/1.1 302 Found\r\nLocation: /again\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+    );
     let arguments = ["--retries", "0", &circle.url("/a")];
     let said = failure(&get(directory.path(), &arguments).output().unwrap(), 1);
     assert!(said.contains("redirects"), "{said}");

@@ -222,27 +222,30 @@ fn a_signal_on_stdout_leaves_nothing() {
     assert!(names(bench.path()).is_empty());
 }
 
-/// Killed whenever a random number of bytes more has passed, from none to three blocks: so the
-/// moments lie in the looking, the fetching, the writing and the noting.
+/// Killed whenever a random number of bytes more has passed, from none to six blocks, now in the
+/// middle of more, now when no more come: so the moments lie in the looking, the fetching, the writing
+/// and the noting.
 #[test]
 fn twenty_deaths_cost_no_more_than_a_block_for_each_connection() {
     const CONNECTIONS: u64 = 4;
     const DEATHS: u64 = 20;
-    let size = 64 << 20;
+    let size = 96 << 20;
     let bench = Bench::new(size, Duration::from_millis(1), |_| Bend::Pass);
     let from = bench.bender.address().to_string();
     let arguments = ["-j", "4", "--json", "--from", &from, &bench.stored.file_id];
     let mut random = Payload::new(7);
     for _ in 0..DEATHS {
-        let mut child = get(bench.path(), &arguments).spawn().unwrap();
-        let more = random.below(3 * BLOCK);
+        let more = random.below(6 * BLOCK);
         let bytes = bench.bender.passed_bytes() + more;
+        bench.bender.allow(Some(more + random.below(2) * 2 * BLOCK));
+        let mut child = get(bench.path(), &arguments).spawn().unwrap();
         bench.bender.wait_for(bytes, || child.try_wait().unwrap().is_some());
         signal(child.id(), "KILL");
         let ended = child.wait_with_output().unwrap();
         assert_eq!(ended.status.signal(), Some(9), "{ended:?}");
         assert!(!bench.path().join("a.bin").exists());
     }
+    bench.bender.allow(None);
     let told = told(&bench.get(&["-j", "4"]));
     assert!(bench.is_whole(size));
     assert!(told["found_bytes"].as_u64().unwrap() > 0, "{told}");

@@ -53,12 +53,17 @@ pub(crate) struct Bender {
 #[derive(Default)]
 struct Counts {
     passed: Mutex<Passed>,
+    /// Something passed, or may pass now.
     moved: Condvar,
 }
 
 #[derive(Default)]
 struct Passed {
     bytes: u64,
+    /// Nothing passes beyond so many.
+    bytes_max: Option<u64>,
+    /// How often that was set: answers of the time before do not go on.
+    turn: usize,
     /// Requests by where their ranges began.
     parts: BTreeMap<u64, usize>,
     whole_count: usize,
@@ -102,6 +107,15 @@ impl Bender {
         self.counts.lock().whole_count
     }
 
+    /// Lets so many bytes more pass, and then no more, until it is asked again: what was on its way
+    /// then ends. Without a number all may pass.
+    pub(crate) fn allow(&self, more: Option<u64>) {
+        let mut passed = self.counts.lock();
+        passed.bytes_max = more.map(|more| passed.bytes + more);
+        passed.turn += 1;
+        self.counts.moved.notify_all();
+    }
+
     /// Waits until so many bytes were passed on, or `is_over` is; looks at that now and then.
     pub(crate) fn wait_for(&self, bytes: u64, mut is_over: impl FnMut() -> bool) {
         let mut passed = self.counts.lock();
@@ -114,6 +128,24 @@ impl Bender {
 impl Counts {
     fn lock(&self) -> MutexGuard<'_, Passed> {
         self.passed.lock().unwrap()
+    }
+
+    /// Takes a piece of at most this size; none when its time is over.
+    fn take(&self, turn: usize, size: usize) -> usize {
+        let mut passed = self.lock();
+        loop {
+            let left = passed.bytes_max.map_or(u64::MAX, |max| max.saturating_sub(passed.bytes));
+            let size = usize::try_from(left).unwrap_or(usize::MAX).min(size);
+            if passed.turn != turn {
+                return 0;
+            }
+            if size > 0 {
+                passed.bytes += size as u64;
+                self.moved.notify_all();
+                return size;
+            }
+            passed = self.moved.wait(passed).unwrap();
+        }
     }
 }
 
@@ -185,6 +217,7 @@ fn pass(
     counts: Option<&Counts>,
 ) -> io::Result<bool> {
     let (mut at, mut piece) = (0, vec![0; PIECE_SIZE]);
+    let turn = counts.map_or(0, |counts| counts.lock().turn);
     while at < length {
         let end = match bend {
             Bend::Cut(end) if at >= end => return Ok(false),
@@ -195,7 +228,12 @@ fn pass(
             Bend::Cut(end) | Bend::Silence(end) => end.min(length),
             Bend::Pass | Bend::Flip(_) | Bend::Whole | Bend::Page => length,
         };
-        let piece = &mut piece[..PIECE_SIZE.min(end - at)];
+        let size = PIECE_SIZE.min(end - at);
+        let size = counts.map_or(size, |counts| counts.take(turn, size));
+        if size == 0 {
+            return Ok(false);
+        }
+        let piece = &mut piece[..size];
         server.read_exact(piece)?;
         if let Bend::Flip(flipped) = bend
             && let Some(byte) = flipped.checked_sub(at).and_then(|at| piece.get_mut(at))
@@ -205,10 +243,6 @@ fn pass(
         thread::sleep(pause);
         client.write_all(piece)?;
         at += piece.len();
-        if let Some(counts) = counts {
-            counts.lock().bytes += piece.len() as u64;
-            counts.moved.notify_all();
-        }
     }
     Ok(true)
 }
