@@ -202,7 +202,7 @@ mod tests {
         ];
         assert_eq!(told, fields.concat());
         let record = header.encode_record(&JournalRecord { index: 4, hash: [0xCD; 32] });
-        let fields = ["0400000000000000", &"cd".repeat(32), "RECORDSUM"];
+        let fields = ["0400000000000000", &"cd".repeat(32), "1437d73393bd3a74"];
         assert_eq!(HEXLOWER.encode(&record), fields.concat());
     }
 
