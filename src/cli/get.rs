@@ -3,7 +3,8 @@
 //! 1. Ask what it is. 2. Choose where it goes, and refuse what is taken. 3. Fetch, check, name.
 //!
 //! A signal during the third step ends the connections and keeps what is there: the same command
-//! goes on with it. On stdout a signal leaves nothing.
+//! goes on with it; one that comes while the file gets its name waits for that. On stdout a signal
+//! leaves nothing.
 
 use std::ffi::OsString;
 use std::fs;
@@ -61,7 +62,7 @@ async fn run(command: &GetCommand) -> Result<(), Failure> {
         }
     };
     let kept = || what_is_kept(&download, target.as_deref());
-    let ended = unless_stopped(Box::pin(watched), kept).await;
+    let ended = unless_stopped_before_naming(Box::pin(watched), &download, kept).await;
     bar.finish_and_clear();
     match ended? {
         Ok(downloaded) => tell(command, &download, target.as_deref(), &downloaded, began.elapsed()),
@@ -192,6 +193,26 @@ async fn unless_stopped<T>(
         }
         done = work => Ok(done),
     }
+}
+
+/// The same; a signal that comes while the file gets its name waits for that, and a second one does
+/// not.
+async fn unless_stopped_before_naming<T>(
+    mut work: impl Future<Output = T> + Unpin,
+    download: &Download,
+    what_is_left: impl Fn() -> String,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        signal = interrupted() => {
+            let name = signal.map_err(Failure::failed)?;
+            if !download.progress().is_being_named() {
+                return Err(Failure::failed(format!("{name} stopped it: {}", what_is_left())));
+            }
+        }
+        done = &mut work => return Ok(done),
+    }
+    unless_stopped(work, || "nobody knows whether it has its name".to_owned()).await
 }
 
 /// What was fetched, as JSON.

@@ -1,7 +1,7 @@
 //! How far a download is, for who watches it from elsewhere.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Counts of one download. Clones are the same counts.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,7 @@ struct Counts {
     found: AtomicU64,
     fetched: AtomicU64,
     failed_blocks: AtomicU64,
+    is_being_named: AtomicBool,
 }
 
 impl DownloadProgress {
@@ -34,6 +35,16 @@ impl DownloadProgress {
     /// Times that a block did not come or was not what it should be, and was fetched again.
     pub fn failed_block_count(&self) -> u64 {
         self.0.failed_blocks.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is whole and checked, and gets its name: better awaited than stopped, as nobody knows
+    /// afterwards whether it has it.
+    pub fn is_being_named(&self) -> bool {
+        self.0.is_being_named.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begin_naming(&self) {
+        self.0.is_being_named.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn add_found(&self, bytes: u64) {

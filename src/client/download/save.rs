@@ -142,6 +142,7 @@ impl Download {
         attributes: Option<Attributes>,
     ) -> Result<Downloaded, DownloadError> {
         let downloaded = self.checked(streamed)?;
+        self.progress.begin_naming();
         landing.publish(downloaded.size_bytes, attributes).await?;
         Ok(downloaded)
     }
