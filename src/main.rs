@@ -33,6 +33,7 @@ fn dispatch(command: Command, environment: &Environment) -> Result<ExitCode, Fai
         Command::Verify(arguments) => cli::verify(arguments),
         Command::Copy(arguments) => cli::copy(arguments),
         Command::Put(arguments) => cli::put(arguments, environment),
+        Command::Get(arguments) => cli::get(arguments, environment),
         Command::Relay(arguments) => {
             cli::relay(&arguments, environment).map(|()| ExitCode::SUCCESS)
         }

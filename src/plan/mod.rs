@@ -2,6 +2,7 @@
 //! Pure: no I/O, no clock, no runtime. Floor 1.
 
 mod backoff;
+mod blocks;
 mod chunk;
 mod cursor;
 mod error;
@@ -15,6 +16,7 @@ mod tree_hash;
 mod wanted;
 
 pub use backoff::retry_pause;
+pub use blocks::{BlockPlan, NextRun};
 pub use chunk::{Chunk, Chunks, Geometry};
 pub use cursor::{Cursor, Spill};
 pub use error::PlanError;

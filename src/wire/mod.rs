@@ -10,6 +10,7 @@ mod disposition;
 mod documents;
 mod file_name;
 mod form;
+mod journal;
 mod json;
 mod manifest;
 mod pace;
@@ -39,6 +40,10 @@ pub use disposition::{attachment, inline};
 pub use documents::{DocumentError, Documents, Event};
 pub use file_name::{decode_percent, safe_file_name};
 pub use form::form_value;
+pub use journal::{
+    JOURNAL_HEADER_SIZE, JOURNAL_RECORD_SIZE, JournalFault, JournalHeader, JournalIdentity,
+    JournalRecord,
+};
 pub use json::{
     DownloadRequest, ErrorAnswer, ImportRequest, ManifestAnswer, UploadAnswer, UploadsAnswer,
 };

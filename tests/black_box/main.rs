@@ -21,6 +21,8 @@ mod examples;
 mod failing_disk;
 mod full_disk;
 mod generate;
+mod get;
+mod get_faults;
 mod harness;
 mod health;
 mod ids;

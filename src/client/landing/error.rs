@@ -27,13 +27,6 @@ pub(crate) enum LandingError {
     Unequipped(String),
 }
 
-impl LandingError {
-    /// Whether what was written so far may be kept and gone on with.
-    pub(crate) fn leaves_the_part_usable(&self) -> bool {
-        !matches!(self, LandingError::Failed(_) | LandingError::Abandoned)
-    }
-}
-
 impl From<DiskError> for LandingError {
     fn from(error: DiskError) -> LandingError {
         match (error.kind(), error.errno()) {

@@ -10,9 +10,11 @@
 //! filled up with zeros and cut when it is published. A piece that is not aligned turns the file to
 //! buffered writes from there on: slower, never wrong.
 
+use std::collections::VecDeque;
 use std::fs::{self, OpenOptions, TryLockError};
+use std::future::Future;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,10 +27,14 @@ use tokio::sync::RwLock;
 use super::dock::Dock;
 use super::error::LandingError;
 use crate::base::limits::BLOCK_SIZE;
-use crate::disk::{Disk, DiskError, DiskErrorKind, File, Pool, Stat, read_blocks, write_all};
+use crate::disk::{
+    Disk, DiskError, DiskErrorKind, File, Lease, Pool, Stat, read_blocks, write_all,
+};
 
 /// Permissions of a part, before the umask.
 const PART_MODE: u32 = 0o666;
+/// What is masked where nobody tells.
+const UMASK_USUAL: u32 = 0o022;
 /// Permissions that a landed file may be given: those of reading, writing and executing.
 const MODE_KEPT: u32 = 0o777;
 
@@ -50,6 +56,17 @@ pub(crate) struct Attributes {
     pub(crate) mode: u32,
     /// Last modification.
     pub(crate) modified: SystemTime,
+}
+
+impl Attributes {
+    /// Those of a file that any program makes, just now.
+    pub(crate) fn ordinary() -> Attributes {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+        let mask = mask.and_then(|text| u32::from_str_radix(text.trim(), 8).ok());
+        let mode = PART_MODE & !mask.unwrap_or(UMASK_USUAL);
+        Attributes { mode, modified: SystemTime::now() }
+    }
 }
 
 /// A file that is being written. Clones are the same file.
@@ -118,18 +135,43 @@ impl Landing {
     /// # Errors
     /// The landing stays failed then.
     pub(crate) async fn write(&self, offset: u64, data: Bytes) -> Result<(), LandingError> {
-        self.check()?;
-        let busy = Arc::clone(&self.0.quiet).read_owned().await;
-        let shared = Arc::clone(&self.0);
-        let writing = move |disk: Rc<dyn Disk>| async move {
-            let written = shared.write(&*disk, offset, data).await;
-            if written.is_err() {
-                shared.is_failed.store(true, Ordering::Release);
+        self.write_frames(offset, vec![data]).await
+    }
+
+    /// The same of a piece that lies in several frames, none of which is copied before.
+    pub(crate) async fn write_frames(
+        &self,
+        offset: u64,
+        frames: Vec<Bytes>,
+    ) -> Result<(), LandingError> {
+        self.writing(move |shared, disk| async move { shared.write(&*disk, offset, frames).await })
+            .await
+    }
+
+    /// The same of a piece that fits into one buffer, and is written only if `check` says so when it
+    /// lies there: what it says, and what it found out. It runs on the disk's thread, while the piece
+    /// is in cache.
+    ///
+    /// # Errors
+    /// As [`write`](Landing::write).
+    pub(crate) async fn write_checked<T: Send + 'static>(
+        &self,
+        offset: u64,
+        frames: Vec<Bytes>,
+        check: impl FnOnce(&[u8]) -> (bool, T) + Send + 'static,
+    ) -> Result<(bool, T), LandingError> {
+        self.writing(move |shared, disk| async move {
+            let mut lease = disk.slab().take(Pool::Upload).await;
+            let mut frames = VecDeque::from(frames);
+            let size = fill(&mut lease, &mut frames);
+            assert!(frames.is_empty(), "a piece that is checked fits into a buffer");
+            let (is_good, found) = check(&lease[..size]);
+            if is_good {
+                shared.write_lease(&*disk, offset, lease, size).await?;
             }
-            drop(busy);
-            written
-        };
-        self.0.dock.run(writing).await
+            Ok((is_good, found))
+        })
+        .await
     }
 
     /// Reads a piece back; shorter only where the file ends before.
@@ -162,31 +204,58 @@ impl Landing {
         self.0.dock.run(publishing).await
     }
 
+    /// Runs a write on the disk's thread; publishing waits for its end.
+    async fn writing<T, F>(
+        &self,
+        work: impl FnOnce(Arc<Shared>, Rc<dyn Disk>) -> F + Send + 'static,
+    ) -> Result<T, LandingError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, LandingError>> + 'static,
+    {
+        self.check()?;
+        let busy = Arc::clone(&self.0.quiet).read_owned().await;
+        let shared = Arc::clone(&self.0);
+        let writing = move |disk: Rc<dyn Disk>| async move {
+            let written = work(Arc::clone(&shared), disk).await;
+            if written.is_err() {
+                shared.is_failed.store(true, Ordering::Release);
+            }
+            drop(busy);
+            written
+        };
+        self.0.dock.run(writing).await
+    }
+
     fn check(&self) -> Result<(), LandingError> {
         if self.0.is_failed.load(Ordering::Acquire) { Err(LandingError::Abandoned) } else { Ok(()) }
     }
 }
 
 impl Shared {
-    async fn write(&self, disk: &dyn Disk, offset: u64, data: Bytes) -> Result<(), LandingError> {
-        let (mut at, mut rest) = (offset, data);
-        while !rest.is_empty() {
-            let piece = rest.split_to(rest.len().min(disk.slab().buffer_size(Pool::Upload)));
-            self.write_piece(disk, at, &piece).await?;
-            at += piece.len() as u64;
+    async fn write(
+        &self,
+        disk: &dyn Disk,
+        offset: u64,
+        frames: Vec<Bytes>,
+    ) -> Result<(), LandingError> {
+        let (mut at, mut frames) = (offset, VecDeque::from(frames));
+        while !frames.is_empty() {
+            let mut lease = disk.slab().take(Pool::Upload).await;
+            let size = fill(&mut lease, &mut frames);
+            self.write_lease(disk, at, lease, size).await?;
+            at += size as u64;
         }
         Ok(())
     }
 
-    async fn write_piece(
+    async fn write_lease(
         &self,
         disk: &dyn Disk,
         offset: u64,
-        piece: &[u8],
+        mut lease: Lease,
+        mut size: usize,
     ) -> Result<(), LandingError> {
-        let mut lease = disk.slab().take(Pool::Upload).await;
-        lease[..piece.len()].copy_from_slice(piece);
-        let mut size = piece.len();
         let is_end = offset.checked_add(size as u64) == self.berth.size_bytes;
         let is_buffered = self.is_buffered.load(Ordering::Acquire);
         if is_end && !is_buffered && is_aligned(offset) {
@@ -194,7 +263,8 @@ impl Shared {
             lease[size..padded_size].fill(0);
             size = padded_size;
         }
-        if !is_buffered && !(is_aligned(offset) && size.is_multiple_of(BLOCK_SIZE)) {
+        let is_whole_blocks = is_aligned(offset) && size.is_multiple_of(BLOCK_SIZE);
+        if !is_buffered && !is_whole_blocks {
             disk.set_direct(&self.file, false)?;
             self.is_buffered.store(true, Ordering::Release);
         }
@@ -253,6 +323,22 @@ impl Shared {
     }
 }
 
+/// Moves frames into a buffer until it is full or none is left; how many bytes it has then.
+fn fill(buffer: &mut [u8], frames: &mut VecDeque<Bytes>) -> usize {
+    let mut filled = 0;
+    while let Some(frame) = frames.front_mut() {
+        let room = &mut buffer[filled..];
+        let moved = frame.split_to(frame.len().min(room.len()));
+        room[..moved.len()].copy_from_slice(&moved);
+        filled += moved.len();
+        if !frame.is_empty() {
+            break;
+        }
+        frames.pop_front();
+    }
+    filled
+}
+
 async fn give(
     disk: &dyn Disk,
     file: &File,
@@ -281,10 +367,19 @@ fn open_part(part: &Path) -> Result<fs::File, LandingError> {
         return Err(LandingError::NotRegular);
     }
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(LandingError::Busy),
+        // Who had it may have published it between our opening and our locking it: then it is the
+        // target by now, and nobody's part.
+        Ok(()) if is_at(&file, part) => Ok(file),
+        Ok(()) | Err(TryLockError::WouldBlock) => Err(LandingError::Busy),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
+}
+
+/// Whether this is the file of that name.
+fn is_at(file: &fs::File, path: &Path) -> bool {
+    let identity = |found: fs::Metadata| (found.dev(), found.ino());
+    let named = fs::symlink_metadata(path).map(identity);
+    named.is_ok_and(|named| file.metadata().map(identity).is_ok_and(|own| own == named))
 }
 
 /// A symbolic link, a directory, a pipe that nobody reads.

@@ -68,6 +68,41 @@ async fn pieces_in_any_order_become_the_file() {
 }
 
 #[tokio::test]
+async fn frames_of_any_size_become_one_piece() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = bytes(3 * CHUNK + 9);
+    for (index, dock) in docks().into_iter().enumerate() {
+        for size in [1000, CHUNK, CHUNK + 1, 4 * CHUNK] {
+            let name = dir.path().join(format!("{index}-{size}"));
+            let landing = dock.create(berth(&name, Some(data.len() as u64))).await.unwrap();
+            let mut frames: Vec<Bytes> = data.chunks(size).map(Bytes::copy_from_slice).collect();
+            frames.insert(1, Bytes::new());
+            landing.write_frames(0, frames).await.unwrap();
+            landing.publish(data.len() as u64, None).await.unwrap();
+            assert_eq!(fs::read(&name).unwrap(), data, "frames of {size}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_piece_that_is_found_bad_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    for (index, dock) in docks().into_iter().enumerate() {
+        let name = dir.path().join(format!("{index}"));
+        let landing = dock.create(berth(&name, Some(2 * CHUNK as u64))).await.unwrap();
+        let data = bytes(CHUNK);
+        for (offset, verdict) in [(0, true), (CHUNK as u64, false)] {
+            let frames = data.chunks(999).map(Bytes::copy_from_slice).collect();
+            let check = move |piece: &[u8]| (verdict, piece.len());
+            let judged = landing.write_checked(offset, frames, check).await.unwrap();
+            assert_eq!(judged, (verdict, CHUNK));
+        }
+        landing.publish(2 * CHUNK as u64, None).await.unwrap();
+        assert_eq!(fs::read(&name).unwrap(), [&data[..], &[0; CHUNK]].concat());
+    }
+}
+
+#[tokio::test]
 async fn a_name_that_is_taken_is_replaced_only_when_asked() {
     let dir = tempfile::tempdir().unwrap();
     for (index, dock) in docks().into_iter().enumerate() {
@@ -179,7 +214,6 @@ async fn after_a_failed_write_a_landing_stays_failed() {
     let landing = dock.create(berth(Path::new("/to/file"), None)).await.unwrap();
     let failed = landing.write(0, bytes(CHUNK)).await.unwrap_err();
     assert!(matches!(failed, LandingError::Failed(_)), "{failed}");
-    assert!(!failed.leaves_the_part_usable());
     for next in [landing.write(0, bytes(1)).await, landing.publish(0, None).await.map(drop)] {
         assert!(matches!(next, Err(LandingError::Abandoned)), "{next:?}");
     }

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    CopyArguments, DoctorArguments, Generated, HealthArguments, PutArguments, ReceiveArguments,
-    RelayArguments, SendArguments, ServeArguments, VerifyArguments,
+    CopyArguments, DoctorArguments, Generated, GetArguments, HealthArguments, PutArguments,
+    ReceiveArguments, RelayArguments, SendArguments, ServeArguments, VerifyArguments,
 };
 
 /// Storage daemon for Linux: files in and out over HTTP, durable, hashed, with IDs that cannot be
@@ -28,6 +28,8 @@ pub enum Command {
     Copy(CopyArguments),
     /// Upload files: streamed, checked, one file ID a line
     Put(PutArguments),
+    /// Fetch a file: over several connections, every block checked, gone on with after a stop
+    Get(GetArguments),
     /// Bring together two ends that both connect out, and move their bytes
     Relay(RelayArguments),
     /// Send files and folders to whoever has the code, through a relay that cannot read them
@@ -104,6 +106,9 @@ mod tests {
             &["ringhold", "send", "-j", "17", "a"],
             &["ringhold", "send", "--words", "9", "a"],
             &["ringhold", "receive", "one", "two"],
+            &["ringhold", "get"],
+            &["ringhold", "get", "-j", "0", "0:a"],
+            &["ringhold", "get", "-j", "256", "0:a"],
             &["ringhold", "sever"],
         ] {
             let refused = Arguments::try_parse_from(wrong).unwrap_err();

@@ -1,6 +1,7 @@
 //! What every black-box test stands on: the daemon as a child process, a small HTTP/1.1 client
 //! over plain sockets, form bodies, and payloads that a seed can make again.
 
+mod bender;
 mod client;
 mod daemon;
 mod files;
@@ -15,6 +16,7 @@ mod source;
 mod taker;
 mod volume;
 
+pub(crate) use bender::{Bend, Bender, Part};
 pub(crate) use client::{Client, Response, Uploaded, request};
 pub(crate) use daemon::{Daemon, Engine, Setup, UNOPTIMIZED_KIB, engines, heavy, signal};
 pub(crate) use files::{flip, free_bytes, names_below, objects, staged};
