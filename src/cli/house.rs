@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use super::Failure;
 use super::greeting::{self, Greeting};
 use super::relay_pool::RelayPool;
+use crate::base::limits::RELAY_CONNECTIONS_PER_WORKER_DEFAULT;
 use crate::config::{Environment, Secret, SecretOrigin, ServeOptions};
 use crate::disk::{self, Chosen, Disk, EngineReport, MeteredDisk, Slab, SlabOptions};
 use crate::http::{Face, FaceParts};
@@ -97,7 +98,7 @@ impl House {
         let relay = RelayPool {
             listen: Listen::Address(address),
             worker_count,
-            connections_max: self.options.connections_max,
+            connections_max: RELAY_CONNECTIONS_PER_WORKER_DEFAULT,
             grace: self.options.grace,
             team: Team { name: "relay", cells_from: worker_count, ..team.clone() },
             options: RelayOptions::default(),

@@ -36,20 +36,20 @@ impl RelayCommand {
             Some(count) => within("--workers", count, WORKERS_MAX)?,
             None => default_worker_count().min(WORKERS_MAX),
         };
+        let connections_max =
+            within("--max-connections", arguments.max_connections, CONNECTIONS_PER_WORKER_MAX)?;
         let count = |name, count| within(name, count, RELAY_WAITING_MAX);
+        let waiting_max = count("--max-waiting", arguments.max_waiting)?;
+        check_room(waiting_max, worker_count * connections_max)?;
         let per_address = arguments.max_waiting_per_address;
         Ok(RelayCommand {
             listen: arguments.listen,
             worker_count,
-            connections_max: within(
-                "--max-connections",
-                arguments.max_connections,
-                CONNECTIONS_PER_WORKER_MAX,
-            )?,
+            connections_max,
             metrics: arguments.metrics,
             grace: arguments.grace,
             options: RelayOptions {
-                waiting_max: count("--max-waiting", arguments.max_waiting)?,
+                waiting_max,
                 waiting_per_address_max: count("--max-waiting-per-address", per_address)?,
                 expire: time("--expire", arguments.expire)?,
                 idle: time("--idle", arguments.idle)?,
@@ -58,6 +58,18 @@ impl RelayCommand {
             },
         })
     }
+}
+
+/// Ends that take all connections by waiting would wait for nobody: the others are not accepted.
+fn check_room(waiting_max: usize, connections_max: usize) -> Result<(), ConfigError> {
+    if waiting_max < connections_max {
+        return Ok(());
+    }
+    Err(ConfigError::new(format!(
+        "--max-waiting is {waiting_max}, and no more than {connections_max} connections are taken \
+         (--workers times --max-connections): lower the first or raise the second, or nobody can \
+         come to those who wait"
+    )))
 }
 
 fn time(name: &str, time: Duration) -> Result<Duration, ConfigError> {
@@ -84,6 +96,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::base::limits::RELAY_CONNECTIONS_PER_WORKER_DEFAULT;
     use crate::config::{Arguments, Command};
 
     fn resolve(flags: &[&str]) -> Result<RelayCommand, String> {
@@ -100,6 +113,7 @@ mod tests {
         assert_eq!(command.listen.to_string(), "127.0.0.1:9021");
         assert_eq!(command.worker_count, default_worker_count());
         assert_eq!((command.metrics, command.grace), (None, Duration::from_secs(30)));
+        assert_eq!(command.connections_max, RELAY_CONNECTIONS_PER_WORKER_DEFAULT);
         assert_eq!(command.options, RelayOptions::default());
     }
 
@@ -118,6 +132,10 @@ mod tests {
             let refused = resolve(&[flag, wrong]).unwrap_err();
             assert!(refused.contains(flag) && refused.contains(bounds), "{refused}");
         }
+        let crowded = ["--workers", "2", "--max-connections", "10", "--max-waiting"];
+        let refused = resolve(&[&crowded[..], &["20"]].concat()).unwrap_err();
+        assert!(refused.contains("no more than 20 connections"), "{refused}");
+        assert!(resolve(&[&crowded[..], &["19"]].concat()).is_ok());
         assert_eq!(resolve(&["--rate", "1KiB"]).unwrap().options.rate, Some(1024));
     }
 }

@@ -1,6 +1,6 @@
 //! One end's connection, from its first byte to its last, in the steps of `state.rs`.
 //!
-//! 1. It is counted as not paired, or refused.
+//! 1. It is counted as one of which nothing was heard, or refused.
 //! 2. It says what it wants: a nameplate, the end that has one, or a channel.
 //! 3. It waits, or somebody does already; then one of the two connections goes to the worker of the
 //!    other (`meeting.rs`).
@@ -55,16 +55,8 @@ pub(super) async fn serve(parts: Rc<Parts>, stream: TcpStream, peer: SocketAddr)
     watch(&stream);
     let progress = Progress::new(Arc::clone(&parts.metrics));
     let mut end = End { parts, peer, progress };
-    let registry = Arc::clone(&end.parts.registry);
-    let admission = match registry.admit(peer.ip()) {
-        Ok(admission) => admission,
-        Err(code) => {
-            return end.refuse(stream, Refusal::no_room(code, registry.options())).await;
-        }
-    };
     let Some(paired) = end.come_together(stream).await else { return };
     end.progress.step(Event::Pair);
-    drop(admission);
     match paired {
         Paired::Host(near, guest) => Box::pin(end.host(near, guest)).await,
         // An error is the end that it waits for.
@@ -76,12 +68,17 @@ pub(super) async fn serve(parts: Rc<Parts>, stream: TcpStream, peer: SocketAddr)
 impl End {
     /// Until it is paired; `None` if it never is, and knows why.
     async fn come_together(&mut self, mut stream: TcpStream) -> Option<Paired> {
+        let unheard = match self.parts.registry.come(self.peer.ip()) {
+            Ok(unheard) => unheard,
+            Err(code) => return self.find_no_room(stream, code).await,
+        };
         let drain = self.parts.drain.clone();
         let heard = tokio::select! {
             biased;
             () = drain.wait() => Err(Unheard::Refused(Refusal::stopping())),
             heard = hear(&mut stream) => heard,
         };
+        drop(unheard);
         let message = match (heard, has_stirred(&stream)) {
             (Ok(message), None) => message,
             (Ok(_), Some(Stir::Spoke)) => {
@@ -99,7 +96,10 @@ impl End {
 
     async fn register(&mut self, mut stream: TcpStream) -> Option<Paired> {
         let (waiter, inbox) = self.waiter();
-        let (number, entry) = self.parts.registry.register(waiter);
+        let (number, entry) = match self.parts.registry.register(self.peer.ip(), waiter) {
+            Ok(registered) => registered,
+            Err(code) => return self.find_no_room(stream, code).await,
+        };
         self.progress.step(Event::Numbered);
         debug!(peer = %self.peer, nameplate = number, "a sender waits");
         let expire = self.parts.registry.options().expire;
@@ -132,9 +132,11 @@ impl End {
         // Each turn finds another end that has just left: none is found twice.
         loop {
             let (waiter, inbox) = self.waiter();
-            let there = match self.parts.registry.join(role, channel, waiter) {
-                Arrival::Met(there) => there,
-                Arrival::Queued(entry) => {
+            let address = self.peer.ip();
+            let there = match self.parts.registry.join(role, channel, address, waiter) {
+                Ok(Arrival::Met(there)) => there,
+                Err(code) => return self.find_no_room(stream, code).await,
+                Ok(Arrival::Queued(entry)) => {
                     self.progress.step(Event::Queued);
                     return match tell(&mut stream, &RelayMessage::Waiting).await {
                         Ok(()) => self.wait(stream, Waiting { entry, inbox }).await,
@@ -221,6 +223,11 @@ impl End {
     fn waiter(&self) -> (Waiter, oneshot::Receiver<Meeting>) {
         let (meeting, inbox) = oneshot::channel();
         (Waiter { worker_index: self.parts.worker_index, meeting }, inbox)
+    }
+
+    async fn find_no_room(&mut self, stream: TcpStream, code: RefusalCode) -> Option<Paired> {
+        let refusal = Refusal::no_room(code, self.parts.registry.options());
+        self.turn_away(stream, refusal).await
     }
 
     async fn turn_away(&mut self, stream: TcpStream, refusal: Refusal) -> Option<Paired> {

@@ -10,9 +10,9 @@ use crate::base::limits::{
 /// The limits of one relay, all workers together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayOptions {
-    /// Connections that are not paired.
+    /// Ends that wait.
     pub waiting_max: usize,
-    /// The same from one address.
+    /// The same from one address, and connections from there of which nothing was heard.
     pub waiting_per_address_max: usize,
     /// How long an end waits for the other one.
     pub expire: Duration,

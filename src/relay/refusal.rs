@@ -67,10 +67,10 @@ impl Refusal {
     pub(super) fn no_room(code: RefusalCode, options: &RelayOptions) -> Refusal {
         let sentence = if code == RefusalCode::AddressFull {
             let count = options.waiting_per_address_max;
-            format!("{count} connections from your address wait already: try again in a while")
+            format!("{count} ends from your address wait already: try again in a while")
         } else {
             let count = options.waiting_max;
-            format!("{count} connections wait already, the relay is full: try again in a while")
+            format!("{count} ends wait already, the relay is full: try again in a while")
         };
         Refusal::new(code, sentence)
     }
@@ -143,6 +143,27 @@ mod tests {
             assert!(sentence.len() <= REFUSAL_SENTENCE_SIZE_MAX, "{sentence}");
             let said = RelayMessage::Refused { code: refusal.code, sentence };
             assert_eq!(refusal.message(), said);
+        }
+    }
+
+    #[test]
+    fn every_refusal_is_counted_by_itself() {
+        let metrics = WorkerMetrics::default();
+        let codes = [
+            RefusalCode::Version,
+            RefusalCode::Malformed,
+            RefusalCode::NoSuchNameplate,
+            RefusalCode::Expired,
+            RefusalCode::AddressFull,
+            RefusalCode::Full,
+            RefusalCode::Stopping,
+            RefusalCode::TooSlow,
+            RefusalCode::RoleTaken,
+        ];
+        for code in codes {
+            let counter = Refusal::new(code, "").counter(&metrics).expect("it is counted");
+            assert_eq!(counter.get(), 0, "{code:?} shares its counter");
+            counter.increment();
         }
     }
 

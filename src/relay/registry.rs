@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::RelayOptions;
-use super::book::{Book, Channel, Joined, Ticket};
+use super::book::{Book, Caps, Channel, Joined, Ticket};
 use super::meeting::{Meeting, Waiter};
 use crate::wire::{RefusalCode, Role};
 
@@ -20,9 +20,9 @@ pub struct Registry {
     pairings: Box<[AtomicUsize]>,
 }
 
-/// A connection that is counted as not paired.
+/// A connection that is counted while nothing was heard of it.
 #[derive(Debug)]
-pub(super) struct Admission {
+pub(super) struct Unheard {
     registry: Arc<Registry>,
     address: IpAddr,
 }
@@ -54,7 +54,8 @@ impl Registry {
     /// Nobody waits.
     pub fn new(options: RelayOptions, worker_count: usize) -> Arc<Registry> {
         let pairings = (0..worker_count).map(|_| AtomicUsize::new(0)).collect();
-        Arc::new(Registry { options, book: Mutex::new(Book::new()), pairings })
+        let caps = Caps { all: options.waiting_max, each_address: options.waiting_per_address_max };
+        Arc::new(Registry { options, book: Mutex::new(Book::new(caps)), pairings })
     }
 
     /// What the operator decided.
@@ -62,19 +63,22 @@ impl Registry {
         &self.options
     }
 
-    /// Counts a connection, if there may be one more that is not paired.
-    pub(super) fn admit(self: &Arc<Registry>, address: IpAddr) -> Result<Admission, RefusalCode> {
-        let (all, each) = (self.options.waiting_max, self.options.waiting_per_address_max);
-        self.book().admit(address, all, each)?;
-        Ok(Admission { registry: Arc::clone(self), address })
+    /// Counts a connection, if its address may have one more of which nothing was heard.
+    pub(super) fn come(self: &Arc<Registry>, address: IpAddr) -> Result<Unheard, RefusalCode> {
+        self.book().come(address)?;
+        Ok(Unheard { registry: Arc::clone(self), address })
     }
 
-    /// Gives a sender a nameplate.
-    pub(super) fn register(self: &Arc<Registry>, waiter: Waiter) -> (u32, Entry) {
+    /// Gives a sender a nameplate, if one more may wait.
+    pub(super) fn register(
+        self: &Arc<Registry>,
+        address: IpAddr,
+        waiter: Waiter,
+    ) -> Result<(u32, Entry), RefusalCode> {
         // Without random numbers the first free one is taken: a nameplate is no secret.
         let draw = || getrandom::u32().unwrap_or_default();
-        let (nameplate, ticket) = self.book().register(waiter, draw);
-        (nameplate, self.entry(ticket))
+        let (nameplate, ticket) = self.book().register(address, waiter, draw)?;
+        Ok((nameplate, self.entry(ticket)))
     }
 
     /// Whoever has the nameplate, which is used up.
@@ -82,15 +86,16 @@ impl Registry {
         self.book().claim(nameplate)
     }
 
-    /// Who waits at the channel, or a place there.
+    /// Who waits at the channel, or a place there, if one more may wait.
     pub(super) fn join(
         self: &Arc<Registry>,
         role: Role,
         channel: Channel,
+        address: IpAddr,
         waiter: Waiter,
-    ) -> Arrival {
-        let joined = self.book().join(role, channel, waiter);
-        match joined {
+    ) -> Result<Arrival, RefusalCode> {
+        let joined = self.book().join(role, channel, address, waiter)?;
+        Ok(match joined {
             Joined::Met(there) => Arrival::Met(there),
             Joined::Queued { ticket, replaced } => {
                 if let Some(replaced) = replaced {
@@ -99,7 +104,7 @@ impl Registry {
                 }
                 Arrival::Queued(self.entry(ticket))
             }
-        }
+        })
     }
 
     /// Whether a worker moves the bytes of more pairings than another one.
@@ -124,9 +129,9 @@ impl Registry {
     }
 }
 
-impl Drop for Admission {
+impl Drop for Unheard {
     fn drop(&mut self) {
-        self.registry.book().release(self.address);
+        self.registry.book().heard(self.address);
     }
 }
 

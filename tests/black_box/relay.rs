@@ -34,6 +34,51 @@ fn many_pairings_on_all_workers_do_not_mix() {
 }
 
 #[test]
+fn ends_that_come_at_once_all_meet() {
+    let relay = Setup::relay().workers(2).start();
+    let address = relay.address();
+    let join = |role, index: u8| EndMessage::Join { role, channel: [index; 32] };
+    for round in 0..10 {
+        let ends = thread::scope(|scope| {
+            let come = |role| {
+                let all = move || (0..40).map(move |it| RelayEnd::saying(address, join(role, it)));
+                scope.spawn(move || all().collect::<Vec<_>>())
+            };
+            // They leave before anybody is there for them, and are in nobody's way.
+            scope.spawn(move || {
+                (40..80).for_each(|it| drop(RelayEnd::saying(address, join(Role::Sender, it))));
+            });
+            [Role::Sender, Role::Receiver].map(come).map(|coming| coming.join().unwrap())
+        });
+        let [senders, receivers] = ends;
+        for (index, (mut sender, mut receiver)) in senders.into_iter().zip(receivers).enumerate() {
+            for end in [&mut sender, &mut receiver] {
+                let said = end.hear();
+                let said = if said == RelayMessage::Waiting { end.hear() } else { said };
+                assert_eq!(said, RelayMessage::Matched, "channel {index}, round {round}");
+            }
+            let greeting = format!("channel {index}, round {round}");
+            sender.send(greeting.as_bytes());
+            receiver.expect(greeting.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn a_sender_whose_receiver_comes_while_it_leaves_is_not_met_by_halves() {
+    let relay = Setup::relay().workers(2).start();
+    for _ in 0..100 {
+        let (sender, nameplate) = RelayEnd::registered(relay.address());
+        let leaving = thread::spawn(move || drop(sender));
+        let mut receiver = RelayEnd::claiming(relay.address(), nameplate);
+        leaving.join().unwrap();
+        let said = receiver.hear();
+        let is_told = matches!(said, RelayMessage::Matched | RelayMessage::Refused { .. });
+        assert!(is_told && receiver.has_ended(), "{said:?}");
+    }
+}
+
+#[test]
 fn who_closes_one_side_still_receives() {
     let relay = Setup::relay().start();
     let (mut sender, mut receiver) = paired_by_nameplate(relay.address());

@@ -2,12 +2,14 @@
 //! skipped without root or iproute2).
 
 use std::net::{SocketAddr, TcpStream};
-use std::thread::sleep;
+use std::path::Path;
+use std::thread::{scope, sleep};
 use std::time::Duration;
 
 use ringhold::wire::{EndMessage, RefusalCode, Role};
 
-use crate::harness::{Daemon, Hosts, RelayEnd, Setup, payload};
+use crate::harness::{Daemon, Hosts, RelayEnd, Sender, Setup, payload, received_into, success};
+use crate::put::file;
 
 const CHANNEL: [u8; 32] = [7; 32];
 
@@ -50,7 +52,7 @@ fn a_host_that_takes_all_its_places_takes_none_of_others() {
     let _greedy = Hosts::on(&hosts.sender(), || {
         let address = from_sender(&relay);
         let waiting = [(); 2].map(|()| RelayEnd::registered(address).0);
-        RelayEnd::connect(address).refused(RefusalCode::AddressFull);
+        RelayEnd::saying(address, EndMessage::Register).refused(RefusalCode::AddressFull);
         waiting
     });
     Hosts::on(&hosts.receiver(), || RelayEnd::registered(from_receiver(&relay)));
@@ -83,6 +85,57 @@ fn a_cable_that_is_out_for_a_while_loses_nothing() {
     hosts.set_cable(&hosts.receiver(), true);
     receiver.expect(rest);
     sending.join().unwrap();
+}
+
+#[test]
+fn a_file_goes_from_host_to_host() {
+    let Some(hosts) = Hosts::new() else { return };
+    let relay = start(&hosts, Setup::relay().workers(2));
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let content = payload(3, 30_000_001);
+    let name = file(from.path(), "big.bin", &content);
+    let sender = send(&hosts, &relay, &["-j", "4", &name]);
+    receive(&hosts, &relay, &sender.code, to.path());
+    success(&sender.ended());
+    assert!(std::fs::read(to.path().join("big.bin")).unwrap() == content);
+}
+
+#[test]
+fn a_relay_that_restarts_in_the_middle_is_gone_on_with() {
+    let Some(hosts) = Hosts::new() else { return };
+    let relay = Setup::relay().flag("--rate", "4MB").flag("--listen", "0.0.0.0:9021");
+    let mut first = relay.on_host(&hosts.relay()).start();
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let content = payload(4, 24_000_001);
+    let name = file(from.path(), "big.bin", &content);
+    let sender = send(&hosts, &first, &["-j", "2", &name]);
+    let code = sender.code.clone();
+    let second = scope(|scope| {
+        let there = Hosts::RELAY_FROM_RECEIVER;
+        let (host, dir) = (hosts.receiver(), to.path());
+        let receiving = scope.spawn(move || {
+            let relay = SocketAddr::from((there, 9021));
+            Hosts::on(&host, || success(&received_into(relay, &code, dir)))
+        });
+        // At 4 MB a second and line it is in the middle of 24.
+        sleep(Duration::from_millis(1_500));
+        assert!(!dir.join("big.bin").exists(), "it has its name when it is whole");
+        first.kill();
+        let second = first.restart();
+        receiving.join().unwrap();
+        second
+    });
+    success(&sender.ended());
+    assert!(std::fs::read(to.path().join("big.bin")).unwrap() == content);
+    drop(second);
+}
+
+fn send(hosts: &Hosts, relay: &Daemon, arguments: &[&str]) -> Sender {
+    Hosts::on(&hosts.sender(), || Sender::start(from_sender(relay), arguments))
+}
+
+fn receive(hosts: &Hosts, relay: &Daemon, code: &str, dir: &Path) {
+    Hosts::on(&hosts.receiver(), || success(&received_into(from_receiver(relay), code, dir)));
 }
 
 /// A relay on the host in the middle.

@@ -15,7 +15,7 @@ use crate::harness::{
 
 const CHANNEL: [u8; 32] = [7; 32];
 /// What one end that waits may cost the relay, KiB (docs/relay.md).
-const WAITING_KIB: u64 = 8;
+const WAITING_KIB: u64 = 6;
 /// What the relay has besides, KiB.
 const BASE_KIB: u64 = 32 << 10;
 
@@ -37,8 +37,10 @@ fn one_address_cannot_take_all_places() {
     let here = |host| connect_from(Ipv4Addr::new(127, 0, 0, host), relay.address());
     let mut waiting: Vec<RelayEnd> = (0..3).map(|_| here(2)).collect();
     waiting.iter_mut().for_each(register);
-    let sentence = here(2).refused(RefusalCode::AddressFull);
-    assert!(sentence.contains("3 connections from your address"), "{sentence}");
+    let mut further = here(2);
+    further.send(&EndMessage::Register.encode());
+    let sentence = further.refused(RefusalCode::AddressFull);
+    assert!(sentence.contains("3 ends from your address"), "{sentence}");
     register(&mut here(3));
     waiting.pop();
     until_admitted(|| here(2));
@@ -49,11 +51,36 @@ fn who_is_paired_takes_no_place_of_those_who_wait() {
     let relay = Setup::relay().flag("--max-waiting", 2).start();
     let pairs: Vec<_> = (0..8).map(|_| paired_by_nameplate(relay.address())).collect();
     let waiting = [(); 2].map(|()| RelayEnd::registered(relay.address()).0);
-    let sentence = RelayEnd::connect(relay.address()).refused(RefusalCode::Full);
-    assert!(sentence.contains("2 connections wait already"), "{sentence}");
+    let mut further = RelayEnd::saying(relay.address(), EndMessage::Register);
+    let sentence = further.refused(RefusalCode::Full);
+    assert!(sentence.contains("2 ends wait already"), "{sentence}");
     drop(pairs);
     waiting[0].finish();
     until_admitted(|| RelayEnd::connect(relay.address()));
+}
+
+#[test]
+fn who_is_waited_for_can_come_to_a_relay_that_is_full() {
+    let full = Setup::relay().flag("--max-waiting", 1).flag("--max-waiting-per-address", 1);
+    let relay = full.start();
+    for round in 0..8 {
+        let (mut sender, nameplate) = RelayEnd::registered(relay.address());
+        RelayEnd::saying(relay.address(), EndMessage::Register).refused(RefusalCode::Full);
+        let mut receiver = RelayEnd::claiming(relay.address(), nameplate);
+        sender.matched();
+        receiver.matched();
+        paired_at_a_channel(relay.address(), Role::Receiver, [round; 32]);
+    }
+}
+
+#[test]
+fn who_says_nothing_takes_the_places_of_its_own_address_alone() {
+    // Of several workers, a later one may see its connection first.
+    let relay = Setup::relay().workers(1).flag("--max-waiting-per-address", 3).start();
+    let here = |host| connect_from(Ipv4Addr::new(127, 0, 0, host), relay.address());
+    let _silent: Vec<RelayEnd> = (0..3).map(|_| here(2)).collect();
+    here(2).refused(RefusalCode::AddressFull);
+    register(&mut here(3));
 }
 
 #[test]
@@ -102,8 +129,8 @@ fn a_pairing_is_no_faster_than_its_rate() {
 #[test]
 fn those_who_wait_cost_a_few_kilobytes_each() {
     let count = if heavy() { 10_000 } else { 1_000 };
-    if !may_open(2 * count + 1_000) {
-        println!("skipped: {count} connections need as many descriptors, twice");
+    if !may_open(count + 1_000) {
+        println!("skipped: {count} connections need as many descriptors, here and there");
         return;
     }
     let mut relay = Setup::relay()
@@ -124,12 +151,14 @@ fn those_who_wait_cost_a_few_kilobytes_each() {
         });
     }
     assert_eq!(waiting_ends(&relay), count);
-    RelayEnd::connect(relay.address()).refused(RefusalCode::Full);
+    RelayEnd::saying(relay.address(), EndMessage::Register).refused(RefusalCode::Full);
     let resident = relay.resident_kib_max();
     let allowed = count as u64 * WAITING_KIB + BASE_KIB + UNOPTIMIZED_KIB;
     let each = (resident - before) * 1024 / count as u64;
     println!("{count} waiting ends: {each} bytes each, {resident} KiB resident, {allowed} allowed");
     assert!(resident <= allowed, "{resident} KiB resident, {allowed} KiB allowed");
+    // Of a few, the first pages that are touched hide what each costs.
+    assert!(!heavy() || each <= WAITING_KIB * 1024, "{each} bytes each");
     relay.stop();
     for end in &mut waiting {
         end.refused(RefusalCode::Stopping);
@@ -155,7 +184,7 @@ fn idle_pairings_hold_no_buffers() {
     let descriptors = std::fs::read_dir(format!("/proc/{}/fd", relay.pid())).unwrap().count();
     let each = (relay.resident_kib_max() - before) / count;
     println!("{count} idle pairings: {each} KiB and {descriptors} descriptors in all");
-    assert!(each <= 2 * WAITING_KIB, "{each} KiB a pairing");
+    assert!(each <= 3 * WAITING_KIB, "{each} KiB a pairing");
     assert!(descriptors < 2 * pairs.len() + 200, "{descriptors} descriptors");
 }
 

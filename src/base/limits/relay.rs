@@ -18,7 +18,11 @@ pub const RELAY_LINGER_TIMEOUT_S: u64 = 2;
 /// Bytes thrown away meanwhile.
 pub const RELAY_LINGER_SIZE_MAX: usize = 64 << 10;
 
-/// Connections that are not paired, unless told otherwise, all workers together.
+/// Connections one worker of a relay holds unless told otherwise; further ones wait in the
+/// listener's backlog. Twice as many as may wait in all, so that on a single worker, too, somebody
+/// can come to them; 9 KiB each at most.
+pub const RELAY_CONNECTIONS_PER_WORKER_DEFAULT: usize = 20_000;
+/// Ends that wait, unless told otherwise, all workers together.
 pub const RELAY_WAITING_MAX_DEFAULT: usize = 10_000;
 /// Most that may be told: with as many senders, nine of ten nameplates of the most digits are free.
 pub const RELAY_WAITING_MAX: usize = 1_000_000;
@@ -85,3 +89,4 @@ const _: () = assert!(RELAY_PIPE_SIZE_SMALL < RELAY_PIPE_SIZE_LARGE);
 const _: () = assert!(RELAY_PIPE_SIZE_LARGE <= RELAY_TURN_SIZE);
 const _: () = assert!(10 * RELAY_WAITING_MAX == 10_usize.pow(NAMEPLATE_DIGITS_MAX));
 const _: () = assert!(RELAY_WAITING_MAX_DEFAULT <= RELAY_WAITING_MAX);
+const _: () = assert!(RELAY_WAITING_MAX_DEFAULT < RELAY_CONNECTIONS_PER_WORKER_DEFAULT);

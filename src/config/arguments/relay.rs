@@ -20,12 +20,12 @@ pub struct RelayArguments {
     #[arg(long, value_name = "N", env = "RINGHOLD_WORKERS")]
     pub workers: Option<usize>,
     /// Connections per worker, both ends of a pairing; further ones wait until one ends
-    #[arg(long, value_name = "N", env = "RINGHOLD_MAX_CONNECTIONS", default_value = "10000")]
+    #[arg(long, value_name = "N", env = "RINGHOLD_MAX_CONNECTIONS", default_value = "20000")]
     pub max_connections: usize,
-    /// Connections that are not paired, all workers together
+    /// Ends that wait for another one, all workers together; further ones are refused
     #[arg(long, value_name = "N", env = "RINGHOLD_MAX_WAITING", default_value = "10000")]
     pub max_waiting: usize,
-    /// The same from one address (of IPv6, one /64)
+    /// The same from one address (of IPv6, one /64), and connections that have said nothing yet
     #[arg(long, value_name = "N", env = "RINGHOLD_MAX_WAITING_PER_ADDRESS", default_value = "256")]
     pub max_waiting_per_address: usize,
     /// How long an end waits for the other one

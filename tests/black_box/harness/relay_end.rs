@@ -1,6 +1,6 @@
 //! An end of a transfer as the relay sees it: one message, its answers, and then bytes.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -97,7 +97,14 @@ impl RelayEnd {
 
     /// Whether nothing more comes, ever. Waits for that or for a byte.
     pub(crate) fn has_ended(&mut self) -> bool {
-        matches!(self.stream.read(&mut [0]), Ok(0) | Err(_))
+        match self.stream.read(&mut [0]) {
+            Ok(count) => count == 0,
+            Err(error) => {
+                let is_silent = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+                assert!(!is_silent, "neither a byte nor the end");
+                true
+            }
+        }
     }
 
     /// Exactly these bytes come next.
