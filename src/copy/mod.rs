@@ -8,5 +8,5 @@ mod pass;
 mod tests;
 mod walk;
 
-pub use copier::{Copied, CopyOptions, CopyProgress, Whole, copy, write};
+pub use copier::{Copied, CopyOptions, CopyProgress, Whole, copy, directory, write};
 pub use error::CopyError;
