@@ -149,13 +149,13 @@ fn the_relay_sees_neither_names_nor_bytes() {
     success(&sender.ended());
     let heard = heard.lock().unwrap();
     assert!(heard.len() > content.len(), "everything passed here");
-    let words = sender_words(&heard);
+    let passed = letters(&heard);
     for secret in ["plain text that", "unmistakable", "anybody could"] {
-        assert!(!words.contains(secret), "{secret}");
+        assert!(!passed.contains(secret), "{secret}");
     }
 }
 
-fn sender_words(heard: &[u8]) -> String {
+fn letters(heard: &[u8]) -> String {
     heard.iter().map(|byte| char::from(*byte)).collect()
 }
 
