@@ -6,9 +6,10 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use ringhold::base::cores::allowed_cores;
 use ringhold::cli::Failure;
+use ringhold::disk::Chosen;
 
 use super::DiskArguments;
-use super::cell::Cell;
+use super::cell::{Cell, Engine};
 use super::crew::{Job, Measured, measure};
 use super::options::{Engines, Options};
 use super::report;
@@ -87,7 +88,7 @@ impl Ground<'_> {
         let sizes = self.options.source_sizes();
         let Some(first) = self.options.cells.first() else { return Ok(()) };
         progress.set_message("laying the files to read");
-        let chosen = self.engines.get(first.group.engine);
+        let chosen = self.engine(first.group.engine);
         let sources = Sources::lay(self.scratch, &sizes, &chosen, self.stop)?;
         self.check_stop()?;
         if is_first {
@@ -102,11 +103,15 @@ impl Ground<'_> {
         Ok(())
     }
 
+    fn engine(&self, engine: Engine) -> Chosen {
+        self.engines.get(engine).for_files_in([self.scratch])
+    }
+
     fn measure_cell(&self, cell: &Cell, sources: &Sources) -> Result<Measured, Failure> {
         sources.forget()?;
         let measured = measure(Job {
             cell,
-            chosen: &self.engines.get(cell.group.engine),
+            chosen: &self.engine(cell.group.engine),
             scratch: self.scratch,
             size: self.options.size,
             time_limit: self.options.time_limit,

@@ -33,6 +33,7 @@ pub fn copy(arguments: CopyArguments) -> Result<ExitCode, Failure> {
     let command = CopyCommand::resolve(arguments).map_err(Failure::usage)?;
     let jobs = jobs(&command.sources, &command.target, command.options.replace)?;
     let chosen = disk::choose(command.engine).map_err(Failure::failed)?;
+    let chosen = chosen.for_files_in(jobs.iter().map(|job| copy::directory(&job.target)));
     if let Some(warning) = &chosen.warning {
         info!("{warning}");
     }

@@ -45,6 +45,10 @@ impl House {
     ) -> Result<Arc<House>, Failure> {
         let ids = ids(environment, &options)?;
         let chosen = disk::choose(options.engine).map_err(Failure::failed)?;
+        let chosen = chosen.for_files_in([options.store.root.as_path()]);
+        if !chosen.journal.is_kept() {
+            info!("no journal under the root is known of: new files get temporary names first");
+        }
         if let Some(warning) = &chosen.warning {
             warn!("{warning}");
         }

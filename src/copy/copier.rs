@@ -206,6 +206,6 @@ impl CopyProgress {
 }
 
 /// The directory of a name.
-fn directory(path: &Path) -> &Path {
+pub fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

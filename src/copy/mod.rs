@@ -9,5 +9,5 @@ mod tests;
 mod tree_hash;
 mod walk;
 
-pub use copier::{Copied, CopyOptions, CopyProgress, Whole, copy, write};
+pub use copier::{Copied, CopyOptions, CopyProgress, Whole, copy, directory, write};
 pub use error::CopyError;

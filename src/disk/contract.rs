@@ -145,6 +145,16 @@ pub trait Disk {
         false
     }
 
+    /// How many bytes of `range` are in the page cache, at once; `None` where nobody can tell.
+    fn resident_size(&self, _file: &File, _range: Range<u64>) -> Option<u64> {
+        None
+    }
+
+    /// Opens an open file once more, for reads past the page cache: of whole blocks, to whole
+    /// blocks. What others read by the first handle stays as it was. An error where the filesystem
+    /// cannot.
+    fn open_direct(&self, file: &File) -> Op<DiskResult<File>>;
+
     /// Preallocates blocks for `offset..offset + len` and extends the file over them.
     /// `Unsupported` where the filesystem cannot; writing goes on without.
     fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>>;

@@ -24,7 +24,7 @@ use self::names::{
 };
 use super::{
     Care, DiskErrorKind, EngineKind, File, Lease, Op, Pool, Stat, TEMPORARY_PREFIX, Transfer,
-    create_written, link_all,
+    create_written, link_all, read_blocks,
 };
 use crate::base::limits::BLOCK_SIZE;
 
@@ -48,6 +48,7 @@ macro_rules! contract_suite {
             directories_are_made_once_and_listed
             a_removed_file_stays_readable_until_it_is_closed
             what_needs_no_wait_is_the_same_bytes_or_nothing
+            a_file_is_opened_once_more_past_the_page_cache
             a_failed_transfer_gives_its_lease_back
             a_thousand_operations_pass_a_queue_of_two
             no_more_than_the_queue_depth_is_in_flight
@@ -307,6 +308,30 @@ async fn what_needs_no_wait_is_the_same_bytes_or_nothing<E: Engine>() {
     bench.finish().await;
 }
 
+async fn a_file_is_opened_once_more_past_the_page_cache<E: Engine>() {
+    const SIZE: usize = 2 * BLOCK_SIZE + 5;
+    let bench = depth::<E>(2);
+    let data = pattern(1, SIZE);
+    bench.plant("file", &data);
+    let file = bench.disk.open(&bench.at("file")).await.unwrap();
+    // Just written, so it is in memory, in whole pages; or nobody can tell.
+    let resident = bench.disk.resident_size(&file, 0..SIZE as u64);
+    assert!(resident.is_none_or(|size| size >= SIZE as u64), "{resident:?}");
+    match bench.disk.open_direct(&file).await {
+        Ok(direct) => {
+            let lease = bench.disk.slab().take(Pool::Upload).await;
+            let offset = BLOCK_SIZE as u64;
+            let read = read_blocks(&*bench.disk, &direct, lease, BLOCK_SIZE + 5, offset).await;
+            assert_eq!(read.result.unwrap(), BLOCK_SIZE + 5);
+            assert_eq!(read.lease[..BLOCK_SIZE + 5], data[BLOCK_SIZE..]);
+        }
+        Err(error) => println!("skipped: no direct I/O here ({error})"),
+    }
+    assert_eq!(bench.read(&file, 3, 1).await, data[1..4], "the first handle is as it was");
+    drop(file);
+    bench.finish().await;
+}
+
 async fn a_failed_transfer_gives_its_lease_back<E: Engine>() {
     let bench = depth::<E>(2);
     bench.plant("file", b"read only");
@@ -443,6 +468,7 @@ async fn drop_each_operation(bench: &Bench, file: &File, polls: usize) {
     abandon(disk.replace(&unnamed, &bench.at(&format!("link-{polls}"))), polls).await;
     abandon(disk.set_attributes(&unnamed, disk.stat(&unnamed).await.unwrap()), polls).await;
     abandon(disk.next_data(&unnamed, 0), polls).await;
+    abandon(disk.open_direct(&unnamed), polls).await;
     abandon(disk.sync_data(&unnamed), polls).await;
     abandon(disk.allocate(&unnamed, 0, 4096), polls).await;
     abandon(disk.truncate(&unnamed, 100), polls).await;
@@ -478,6 +504,7 @@ async fn after_the_drain_everything_is_refused<E: Engine>() {
     bench.disk.drain().await;
     let disk = &bench.disk;
     let refusals = [
+        kind(disk.open_direct(&file).await.map(drop)),
         kind(disk.create_dir(&bench.at("x")).await),
         kind(disk.list_dir(root).await),
         kind(disk.create_unnamed(root).await),
@@ -497,7 +524,7 @@ async fn after_the_drain_everything_is_refused<E: Engine>() {
         kind(disk.write(&file, bench.filled(b"x").await, 0..1, 0).await.result),
         kind(disk.read(&file, bench.filled(b"x").await, 0..1, 0).await.result),
     ];
-    assert_eq!(refusals, [DiskErrorKind::Cancelled; 18]);
+    assert_eq!(refusals, [DiskErrorKind::Cancelled; 19]);
     for care in [Care::Cached, Care::Durable] {
         let made = create_written(&**disk, root, bench.filled(b"x").await, 0..1, care).await;
         assert_eq!(kind(made.result), DiskErrorKind::Cancelled);

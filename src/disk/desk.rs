@@ -139,7 +139,7 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{Pool, Slab, SlabOptions};
+    use crate::disk::{Journal, Pool, Slab, SlabOptions};
 
     fn run(test: impl Future<Output = ()>) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     fn order(staging: &std::path::Path, care: Care) -> Order {
-        Order { staging: staging.to_owned(), unnamed: true, care }
+        Order { staging: staging.to_owned(), journal: Journal::Kept, care }
     }
 
     #[test]

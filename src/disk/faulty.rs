@@ -269,6 +269,15 @@ impl Disk for FaultyDisk {
         self.metadata("open", move |disk| disk.open(&path))
     }
 
+    fn resident_size(&self, file: &File, range: Range<u64>) -> Option<u64> {
+        self.inner.resident_size(file, range)
+    }
+
+    fn open_direct(&self, file: &File) -> Op<DiskResult<File>> {
+        let file = file.clone();
+        self.metadata("open for direct I/O", move |disk| disk.open_direct(&file))
+    }
+
     fn open_beneath(&self, dir: &Path, path: &Path) -> Op<DiskResult<File>> {
         let (dir, path) = (dir.to_owned(), path.to_owned());
         self.metadata("open", move |disk| disk.open_beneath(&dir, &path))

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, StatVfsMountFlags, StatxFlags, statfs, statvfs, statx};
 
-use super::{Lease, syscall};
+use super::{Journal, Lease, syscall};
 use crate::base::limits::BLOCK_SIZE;
 
 /// Whether something works, or what the kernel said.
@@ -20,6 +20,8 @@ pub type Works = Result<(), String>;
 pub struct Filesystem {
     /// What it is.
     pub kind: FilesystemKind,
+    /// Whether it writes together what belongs together.
+    pub journal: Journal,
     /// Whether it is mounted read-only.
     pub is_read_only: bool,
     /// Bytes an ordinary user can still write.
@@ -87,6 +89,7 @@ impl Filesystem {
             .map_err(|error| Refusal { errno: error.raw_os_error(), why: error.to_string() });
         Ok(Filesystem {
             kind: FilesystemKind::of(system.f_type),
+            journal: Journal::of(directory),
             is_read_only: mount.f_flag.contains(StatVfsMountFlags::RDONLY),
             free_bytes: space.bytes,
             free_file_count: space.files,
@@ -137,9 +140,9 @@ impl Tried {
             unnamed: made.name.is_none(),
             direct: told(made.direct()),
             preallocation: told(syscall::allocate(&made.file, 0, 4 * BLOCK_SIZE as u64)),
-            sync: told(syscall::sync_data(&made.file)),
+            sync: told(syscall::sync_data(&made.file, Journal::Kept)),
             naming: told(made.naming()),
-            directory_sync: told(syscall::sync_dir(directory)),
+            directory_sync: told(syscall::sync_dir(directory, Journal::Untold)),
         })
     }
 }

@@ -15,6 +15,7 @@
 mod crash;
 mod volume;
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,9 @@ pub struct MemoryDisk {
     syncs: Gate,
     metadata: Gate,
     unnamed: bool,
+    /// Whether nothing is in the page cache that there is not.
+    is_cold: bool,
+    direct_size: Cell<u64>,
 }
 
 /// A volume, shared with the files open on it. Never locked across an await, and no [`File`] is
@@ -74,6 +78,8 @@ impl MemoryDisk {
             syncs: Gate::new(SYNCS_IN_FLIGHT_MAX),
             metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
             unnamed: true,
+            is_cold: false,
+            direct_size: Cell::new(0),
         }
     }
 
@@ -87,6 +93,17 @@ impl MemoryDisk {
     pub fn without_tmpfile(mut self) -> MemoryDisk {
         self.unnamed = false;
         self
+    }
+
+    /// As if nothing of any file were in a page cache, ever.
+    pub fn cold(mut self) -> MemoryDisk {
+        self.is_cold = true;
+        self
+    }
+
+    /// Bytes that reads asked for past the page cache that there is not.
+    pub fn direct_read_size(&self) -> u64 {
+        self.direct_size.get()
     }
 
     /// The disk after a power cut now: what was synced, and of the rest what `loss` leaves.
@@ -253,6 +270,20 @@ impl Disk for MemoryDisk {
         })
     }
 
+    fn resident_size(&self, file: &File, range: Range<u64>) -> Option<u64> {
+        opened(file).ok()?;
+        Some(if self.is_cold { 0 } else { range.end.saturating_sub(range.start) })
+    }
+
+    fn open_direct(&self, file: &File) -> Op<DiskResult<File>> {
+        let file = file.clone();
+        self.operate("open for direct I/O", move |volume| {
+            let again = Opened::new(volume, opened(&file)?.inode, false);
+            again.direct.store(true, Ordering::Relaxed);
+            Ok(File::from_handle(again))
+        })
+    }
+
     fn set_direct(&self, file: &File, direct: bool) -> DiskResult<bool> {
         match opened(file) {
             Ok(opened) => opened.direct.store(direct, Ordering::Relaxed),
@@ -270,6 +301,9 @@ impl Disk for MemoryDisk {
     }
 
     fn read(&self, file: &File, lease: Lease, span: Range<usize>, offset: u64) -> Op<Transfer> {
+        let is_direct = opened(file).is_ok_and(|opened| opened.direct.load(Ordering::Relaxed));
+        let size = if is_direct { span.len() as u64 } else { 0 };
+        self.direct_size.set(self.direct_size.get() + size);
         self.transfer("read", file, (lease, span), move |opened, bytes| {
             opened.check_alignment(bytes, offset)?;
             opened.volume.lock().read(opened.inode, offset, bytes)

@@ -221,6 +221,14 @@ impl Disk for MeteredDisk {
         is_read
     }
 
+    fn resident_size(&self, file: &File, range: Range<u64>) -> Option<u64> {
+        self.inner.resident_size(file, range)
+    }
+
+    fn open_direct(&self, file: &File) -> Op<DiskResult<File>> {
+        self.counted(&OPEN, self.inner.open_direct(file))
+    }
+
     fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>> {
         self.counted(&ALLOCATE, self.inner.allocate(file, offset, len))
     }

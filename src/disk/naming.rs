@@ -41,6 +41,6 @@ pub(super) fn replace(file: &File, path: &Path) -> io::Result<()> {
 }
 
 /// The kernel's file; one of another engine is as bad as a closed descriptor.
-fn os(file: &File) -> io::Result<&fs::File> {
+pub(super) fn os(file: &File) -> io::Result<&fs::File> {
     file.os().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))
 }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use super::transfer::Progress;
-use super::{Disk, DiskError, DiskResult, File, Lease, Op, naming, syscall, write_all};
+use super::{Disk, DiskError, DiskResult, File, Journal, Lease, Op, naming, syscall, write_all};
 
 /// What is to be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,8 +114,7 @@ pub async fn link_all(
 /// The order for a small file, for whatever thread carries it out.
 pub(super) struct Order {
     pub(super) staging: PathBuf,
-    /// Whether files without a name are tried.
-    pub(super) unnamed: bool,
+    pub(super) journal: Journal,
     pub(super) care: Care,
 }
 
@@ -130,14 +129,17 @@ impl Order {
     /// Makes the file, blocking.
     pub(super) fn carry_out(&self, bytes: &[u8]) -> Steps {
         let is_direct = self.care != Care::Cached;
-        let mut steps = match create(&self.staging, self.unnamed, is_direct) {
+        // Where nothing need last, no name is more than a journal.
+        let unnamed = self.care == Care::Cached || self.journal.is_kept();
+        let mut steps = match create(&self.staging, unnamed, is_direct) {
             Ok(file) => Steps { result: Ok(file), write_duration: None, sync_duration: None },
             Err(error) => return Steps::none(DiskError::new("create", error)),
         };
         steps.write_duration = steps.next(|file| write(file, bytes));
         if self.care == Care::Durable {
             steps.sync_duration = steps.next(|file| {
-                syscall::sync_data(file).map_err(|error| DiskError::new("sync data", error))
+                let synced = syscall::sync_data(file, self.journal);
+                synced.map_err(|error| DiskError::new("sync data", error))
             });
         }
         steps
@@ -168,7 +170,7 @@ impl Steps {
     }
 }
 
-/// A file without a name, or with a temporary one where the filesystem cannot.
+/// A file without a name, or with a temporary one where the filesystem cannot or is not asked.
 pub(super) fn create(staging: &Path, unnamed: bool, is_direct: bool) -> io::Result<File> {
     if unnamed {
         match syscall::open_unnamed(staging, is_direct) {

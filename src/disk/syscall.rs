@@ -3,26 +3,31 @@
 //!
 //! Blocking, stateless, no knowledge of threads or rings. Every call retries `EINTR`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, SeekFrom, fstat, openat2, seek};
+use rustix::fs::{
+    CWD, Mode, OFlags, ResolveFlags, SeekFrom, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, fstat,
+    futimens, openat2, seek,
+};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use rustix::param::page_size;
 
-use super::{FreeSpace, Stat};
+use super::{FreeSpace, Journal, Stat};
 use crate::base::limits::RESOLVE_TRIES_MAX;
 
 /// Mode of a new file: nobody but the daemon reads objects.
 pub(super) const FILE_MODE: u32 = 0o600;
 /// Mode of a new directory.
 pub(super) const DIR_MODE: u32 = 0o700;
-/// How the temporary name of an unnamed file starts where the filesystem has no `O_TMPFILE`. What
-/// a killed process left under such a name is swept at the next start.
+/// How the temporary name of an unnamed file starts where the filesystem has no `O_TMPFILE` or keeps
+/// no journal. What a killed process left under such a name is swept at the next start.
 pub const TEMPORARY_PREFIX: &str = ".unnamed-";
 
 /// Makes a directory; one that is there already is fine.
@@ -181,6 +186,20 @@ pub(super) fn read_resident(file: &fs::File, buffer: &mut [u8], offset: u64) -> 
     read.is_ok_and(|count| count == size)
 }
 
+/// How many bytes of `range` are in the page cache (`cachestat`, Linux 6.5); `None` for an older
+/// kernel, for who may neither write nor own the file, and for a filesystem without pages.
+pub(super) fn resident_size(file: &fs::File, range: Range<u64>) -> Option<u64> {
+    let page_count = raw::cached_page_count(file, range).ok()?;
+    page_count.checked_mul(page_size() as u64)
+}
+
+/// Opens an open file once more, for direct reads.
+pub(super) fn open_direct(file: &fs::File) -> io::Result<OwnedFd> {
+    let path = raw::descriptor_path(file);
+    let path = Path::new(OsStr::from_bytes(path.as_bytes()));
+    Ok(OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(path)?.into())
+}
+
 /// Writes at an offset; may be short, but nothing written of something is an error.
 pub(super) fn write_at(file: &fs::File, buffer: &[u8], offset: u64) -> io::Result<usize> {
     match retry(|| file.write_at(buffer, offset))? {
@@ -203,13 +222,26 @@ pub(super) fn truncate(file: &fs::File, len: u64) -> io::Result<()> {
 }
 
 /// Makes data and size durable.
-pub(super) fn sync_data(file: &fs::File) -> io::Result<()> {
-    file.sync_data()
+pub(super) fn sync_data(file: &fs::File, journal: Journal) -> io::Result<()> {
+    if journal.is_kept() { file.sync_data() } else { sync_marked(file) }
 }
 
 /// Makes a directory's entries durable.
-pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
-    OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?.sync_all()
+pub(super) fn sync_dir(path: &Path, journal: Journal) -> io::Result<()> {
+    let directory = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path)?;
+    if journal.is_kept() { directory.sync_all() } else { sync_marked(&directory) }
+}
+
+/// Writes a file or directory with its inode, which a filesystem without a journal may have changed
+/// and not marked as changed (`journal.rs`). A new access time marks it; for what is not ours to
+/// mark the sync itself must do.
+pub(super) fn sync_marked(file: &fs::File) -> io::Result<()> {
+    let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+    let times = Timestamps { last_access: time(UTIME_NOW), last_modification: time(UTIME_OMIT) };
+    match futimens(file, &times) {
+        Ok(()) | Err(Errno::PERM | Errno::ACCESS) => file.sync_all(),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Gives an unnamed file its name; `EEXIST` if it is taken.
@@ -273,9 +305,14 @@ pub(super) mod raw {
     use std::fs::File;
     use std::io;
     use std::mem::{self, MaybeUninit};
+    use std::ops::Range;
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
+
+    /// `cachestat`, which the libc crate does not know yet. Since 424 a call has the same number on
+    /// all architectures but alpha.
+    const CACHESTAT: libc::c_long = 451;
 
     /// A path for the kernel. One with a zero byte in it names nothing.
     pub(in super::super) fn c_path(path: &Path) -> io::Result<CString> {
@@ -325,6 +362,20 @@ pub(super) mod raw {
         // SAFETY: both paths end in a zero byte and outlive the call.
         check(unsafe { libc::linkat(here, source.as_ptr(), here, target.as_ptr(), follow) })
             .map(drop)
+    }
+
+    /// Pages of a range that are in the page cache.
+    pub(super) fn cached_page_count(file: &File, range: Range<u64>) -> io::Result<u64> {
+        // struct cachestat_range: offset and length, bytes.
+        let asked = [range.start, range.end.saturating_sub(range.start)];
+        // struct cachestat: pages in the cache, dirty, under write, evicted, evicted lately.
+        let mut told = [0_u64; 5];
+        let fd = file.as_raw_fd();
+        // SAFETY: both arrays are alive, and as long and aligned as the kernel's structs of u64.
+        let answer =
+            unsafe { libc::syscall(CACHESTAT, fd, asked.as_ptr(), told.as_mut_ptr(), 0_u32) };
+        check(i32::try_from(answer).unwrap_or(-1))?;
+        Ok(told[0])
     }
 
     pub(super) fn rename_noreplace(source: &CStr, target: &CStr) -> io::Result<()> {

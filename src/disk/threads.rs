@@ -23,8 +23,8 @@ use super::desk::Desk;
 use super::loan::lend;
 use super::small::{self, Order};
 use super::{
-    Care, Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease,
-    Made, Op, Shortcut, Slab, Stat, Transfer, detached, naming, syscall,
+    Care, Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Journal,
+    Lease, Made, Op, Shortcut, Slab, Stat, Transfer, detached, naming, syscall,
 };
 use crate::base::limits::{DISK_THREADS_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
 use futures_util::future::join3;
@@ -37,7 +37,7 @@ pub struct ThreadsDisk {
     syncs: Gate,
     metadata: Gate,
     desk: Desk,
-    unnamed: bool,
+    journal: Journal,
 }
 
 impl ThreadsDisk {
@@ -53,13 +53,13 @@ impl ThreadsDisk {
             transfers: Gate::new(queue_depth),
             syncs: Gate::new(SYNCS_IN_FLIGHT_MAX),
             metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
-            unnamed: true,
+            journal: Journal::default(),
         })
     }
 
-    /// As on a filesystem without `O_TMPFILE`.
-    pub fn without_tmpfile(mut self) -> ThreadsDisk {
-        self.unnamed = false;
+    /// For files on a filesystem with such a journal.
+    pub fn with_journal(mut self, journal: Journal) -> ThreadsDisk {
+        self.journal = journal;
         self
     }
 
@@ -87,7 +87,7 @@ impl ThreadsDisk {
         let (crew, file) = (self.crew.clone(), file.clone());
         detached::transfer(&self.transfers, name, lease, move |lease| async move {
             let (lender, mut window) = lend(lease, span);
-            let call = move || move_bytes(os(&file)?, &mut window);
+            let call = move || move_bytes(naming::os(&file)?, &mut window);
             let result = crew.run(call).await.map_err(|error| DiskError::new(name, error));
             let Some(lease) = lender.reclaim() else {
                 unreachable!("a job drops its window before it answers")
@@ -118,7 +118,7 @@ impl Disk for ThreadsDisk {
     }
 
     fn create_unnamed(&self, staging: &Path) -> Op<DiskResult<File>> {
-        let (staging, unnamed) = (staging.to_owned(), self.unnamed);
+        let (staging, unnamed) = (staging.to_owned(), self.journal.is_kept());
         self.operate(&self.metadata, "create", move || small::create(&staging, unnamed, false))
     }
 
@@ -135,23 +135,23 @@ impl Disk for ThreadsDisk {
 
     fn stat(&self, file: &File) -> Op<DiskResult<Stat>> {
         let file = file.clone();
-        self.operate(&self.metadata, "stat", move || syscall::stat(os(&file)?))
+        self.operate(&self.metadata, "stat", move || syscall::stat(naming::os(&file)?))
     }
 
     fn set_attributes(&self, file: &File, stat: Stat) -> Op<DiskResult<()>> {
         let file = file.clone();
-        let call = move || syscall::set_attributes(os(&file)?, &stat);
+        let call = move || syscall::set_attributes(naming::os(&file)?, &stat);
         self.operate(&self.metadata, "set attributes", call)
     }
 
     fn next_data(&self, file: &File, offset: u64) -> Op<DiskResult<Option<Range<u64>>>> {
         let file = file.clone();
-        let call = move || syscall::next_data(os(&file)?, offset);
+        let call = move || syscall::next_data(naming::os(&file)?, offset);
         self.operate(&self.metadata, "seek data", call)
     }
 
     fn set_direct(&self, file: &File, direct: bool) -> DiskResult<bool> {
-        let answer = os(file).and_then(|file| syscall::set_direct(file, direct));
+        let answer = naming::os(file).and_then(|file| syscall::set_direct(file, direct));
         answer.map_err(|error| DiskError::new("set direct I/O", error))
     }
 
@@ -177,20 +177,30 @@ impl Disk for ThreadsDisk {
             && file.os().is_some_and(|file| syscall::read_resident(file, buffer, offset))
     }
 
+    fn resident_size(&self, file: &File, range: Range<u64>) -> Option<u64> {
+        syscall::resident_size(file.os()?, range)
+    }
+
+    fn open_direct(&self, file: &File) -> Op<DiskResult<File>> {
+        let file = file.clone();
+        let call = move || Ok(File::from_fd(syscall::open_direct(naming::os(&file)?)?));
+        self.operate(&self.metadata, "open for direct I/O", call)
+    }
+
     fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>> {
         let file = file.clone();
-        let call = move || syscall::allocate(os(&file)?, offset, len);
+        let call = move || syscall::allocate(naming::os(&file)?, offset, len);
         self.operate(&self.metadata, "allocate", call)
     }
 
     fn truncate(&self, file: &File, len: u64) -> Op<DiskResult<()>> {
         let file = file.clone();
-        self.operate(&self.metadata, "truncate", move || syscall::truncate(os(&file)?, len))
+        self.operate(&self.metadata, "truncate", move || syscall::truncate(naming::os(&file)?, len))
     }
 
     fn sync_data(&self, file: &File) -> Op<DiskResult<()>> {
-        let file = file.clone();
-        self.operate(&self.syncs, "sync", move || syscall::sync_data(os(&file)?))
+        let (file, journal) = (file.clone(), self.journal);
+        self.operate(&self.syncs, "sync", move || syscall::sync_data(naming::os(&file)?, journal))
     }
 
     fn link(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
@@ -204,8 +214,8 @@ impl Disk for ThreadsDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> Op<DiskResult<()>> {
-        let path = path.to_owned();
-        self.operate(&self.syncs, "sync directory", move || syscall::sync_dir(&path))
+        let (path, journal) = (path.to_owned(), self.journal);
+        self.operate(&self.syncs, "sync directory", move || syscall::sync_dir(&path, journal))
     }
 
     fn remove(&self, path: &Path) -> Op<DiskResult<()>> {
@@ -242,18 +252,13 @@ impl Shortcut for ThreadsDisk {
         span: Range<usize>,
         care: Care,
     ) -> Op<Made> {
-        let order = Order { staging: staging.to_owned(), unnamed: self.unnamed, care };
+        let order = Order { staging: staging.to_owned(), journal: self.journal, care };
         self.desk.create_written(order, lease, span)
     }
 
     fn link_all(&self, names: Vec<(File, PathBuf)>, care: Care) -> Op<Vec<DiskResult<()>>> {
         self.desk.link_all(names, care)
     }
-}
-
-/// The kernel's file; one of another engine is as bad as a closed descriptor.
-fn os(file: &File) -> io::Result<&fs::File> {
-    file.os().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))
 }
 
 #[cfg(test)]

@@ -35,8 +35,8 @@ use super::registered::Region;
 use super::small::Order;
 use super::turns::Turns;
 use super::{
-    Care, Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Lease,
-    Made, Op, Shortcut, Slab, Stat, Transfer,
+    Care, Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Journal,
+    Lease, Made, Op, Shortcut, Slab, Stat, Transfer,
 };
 use super::{naming, syscall};
 use crate::base::limits::{DIRECTORIES_OPEN_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
@@ -55,8 +55,7 @@ struct Inner {
     registration: RefCell<Option<FixedBufRegistry<Region>>>,
     turns: Turns,
     caveat: Option<String>,
-    /// Whether files without a name are tried at all.
-    unnamed: Cell<bool>,
+    journal: Cell<Journal>,
 }
 
 impl UringDisk {
@@ -78,7 +77,7 @@ impl UringDisk {
     ) -> io::Result<UringDisk> {
         let caveat = registration.as_ref().err().map(|error| unregistered(&slab, error));
         Ok(UringDisk(Rc::new(Inner {
-            unnamed: Cell::new(true),
+            journal: Cell::default(),
             slab,
             desk: Desk::start()?,
             transfers: Gate::new(queue_depth),
@@ -91,9 +90,9 @@ impl UringDisk {
         })))
     }
 
-    /// As on a filesystem without `O_TMPFILE`.
-    pub fn without_tmpfile(self) -> UringDisk {
-        self.0.unnamed.set(false);
+    /// For files on a filesystem with such a journal.
+    pub fn with_journal(self, journal: Journal) -> UringDisk {
+        self.0.journal.set(journal);
         self
     }
 
@@ -207,15 +206,7 @@ impl UringDisk {
         name: &'static str,
         call: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Op<DiskResult<T>> {
-        let gate = self.0.metadata.clone();
-        Box::pin(async move {
-            let permit = gate.enter(name).await?;
-            let task = tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                call().map_err(|error| DiskError::new(name, error))
-            });
-            task.await.unwrap_or_else(|_stopped| Err(DiskError::cancelled(name)))
-        })
+        blocking_at(&self.0.metadata, name, call)
     }
 
     fn on_file<T: Send + 'static>(
@@ -225,12 +216,14 @@ impl UringDisk {
         call: impl FnOnce(&fs::File) -> io::Result<T> + Send + 'static,
     ) -> Op<DiskResult<T>> {
         let file = file.clone();
-        self.blocking(name, move || {
-            call(file.os().ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?)
-        })
+        self.blocking(name, move || call(naming::os(&file)?))
     }
 
     fn sync(&self, name: &'static str, file: File, flags: types::FsyncFlags) -> Op<DiskResult<()>> {
+        if !self.0.journal.get().is_kept() {
+            let call = move || syscall::sync_marked(naming::os(&file)?);
+            return blocking_at(&self.0.syncs, name, call);
+        }
         let fd = match descriptor(name, &file) {
             Ok(fd) => fd,
             Err(error) => return ready(Err(error)),
@@ -268,7 +261,7 @@ impl Disk for UringDisk {
     fn create_unnamed(&self, staging: &Path) -> Op<DiskResult<File>> {
         const NAME: &str = "create";
         let flags = libc::O_TMPFILE | libc::O_RDWR;
-        let unnamed = if self.0.unnamed.get() {
+        let unnamed = if self.0.journal.get().is_kept() {
             self.open_with(NAME, c_path(staging), flags)
         } else {
             ready(Err(DiskError::from_errno(NAME, libc::EOPNOTSUPP)))
@@ -381,6 +374,16 @@ impl Disk for UringDisk {
             && file.os().is_some_and(|file| syscall::read_resident(file, buffer, offset))
     }
 
+    fn resident_size(&self, file: &File, range: Range<u64>) -> Option<u64> {
+        syscall::resident_size(file.os()?, range)
+    }
+
+    fn open_direct(&self, file: &File) -> Op<DiskResult<File>> {
+        self.on_file("open for direct I/O", file, |file| {
+            Ok(File::from_fd(syscall::open_direct(file)?))
+        })
+    }
+
     fn allocate(&self, file: &File, offset: u64, len: u64) -> Op<DiskResult<()>> {
         const NAME: &str = "allocate";
         let fd = match descriptor(NAME, file) {
@@ -403,36 +406,23 @@ impl Disk for UringDisk {
 
     fn link(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
         const NAME: &str = "link";
+        if file.temporary().is_some() {
+            // One that cannot be renamed without replacing gets its name in two calls.
+            let (file, path) = (file.clone(), path.to_owned());
+            return self.blocking(NAME, move || naming::link(&file, &path));
+        }
         let (source, target) = match (descriptor(NAME, file), c_path(path)) {
-            (Ok(fd), Ok(target)) => match file.temporary() {
-                Some(name) => (c_path(&name), target),
-                None => (Ok(syscall::raw::descriptor_path(&fd)), target),
-            },
+            (Ok(fd), Ok(target)) => (syscall::raw::descriptor_path(&fd), target),
             (Err(error), _) | (_, Err(error)) => return ready(Err(error)),
         };
-        let source = match source {
-            Ok(source) => source,
-            Err(error) => return ready(Err(error)),
-        };
-        let renames = file.temporary().is_some();
         let here = types::Fd(libc::AT_FDCWD);
         let data = (source, target, file.clone());
         let linking = self.operate(NAME, &self.0.metadata, data, move |(source, target, _)| {
-            if renames {
-                opcode::RenameAt::new(here, source.as_ptr(), here, target.as_ptr())
-                    .flags(libc::RENAME_NOREPLACE)
-                    .build()
-            } else {
-                opcode::LinkAt::new(here, source.as_ptr(), here, target.as_ptr())
-                    .flags(libc::AT_SYMLINK_FOLLOW)
-                    .build()
-            }
+            opcode::LinkAt::new(here, source.as_ptr(), here, target.as_ptr())
+                .flags(libc::AT_SYMLINK_FOLLOW)
+                .build()
         });
-        undroppable(NAME, async move {
-            let (_, (_, _, file)) = linking.await?;
-            file.forget_temporary();
-            Ok(())
-        })
+        undroppable(NAME, async move { linking.await.map(drop) })
     }
 
     fn replace(&self, file: &File, path: &Path) -> Op<DiskResult<()>> {
@@ -497,7 +487,7 @@ impl Shortcut for UringDisk {
         span: Range<usize>,
         care: Care,
     ) -> Op<Made> {
-        let order = Order { staging: staging.to_owned(), unnamed: self.0.unnamed.get(), care };
+        let order = Order { staging: staging.to_owned(), journal: self.0.journal.get(), care };
         self.0.desk.create_written(order, lease, span)
     }
 
@@ -552,6 +542,23 @@ fn owned(fd: i32) -> OwnedFd {
 
 fn ready<T: 'static>(value: T) -> Op<T> {
     Box::pin(std::future::ready(value))
+}
+
+/// Runs a blocking call on the pool, through `gate`.
+fn blocking_at<T: Send + 'static>(
+    gate: &Gate,
+    name: &'static str,
+    call: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Op<DiskResult<T>> {
+    let gate = gate.clone();
+    Box::pin(async move {
+        let permit = gate.enter(name).await?;
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            call().map_err(|error| DiskError::new(name, error))
+        });
+        task.await.unwrap_or_else(|_stopped| Err(DiskError::cancelled(name)))
+    })
 }
 
 /// Runs to its end even when the caller stops listening.

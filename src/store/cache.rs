@@ -1,6 +1,8 @@
 //! What is remembered of objects, so that the next request for one costs less. One [`Caches`] per
 //! process, shared by all workers. Objects never change, so only a delete invalidates.
 //!
+//! Beside these, which parts of files were read past the page cache lately (`cold.rs`).
+//!
 //! Two of one kind: whole small objects ([`Hot`]: no call to the kernel), and objects that are open
 //! and whose seal was checked ([`Opened`]: one read). Protocol of each:
 //! 1. A miss gives a [`Ticket`] before the reader opens the file.
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::cold::ColdReads;
 use super::error::StoreError;
 use super::seal::Seal;
 use crate::base::limits::{
@@ -65,6 +68,7 @@ pub struct CacheSizes {
 pub struct Caches {
     pub(super) hot: Cache<Hot>,
     pub(super) opened: Cache<Opened>,
+    pub(super) cold: ColdReads,
 }
 
 /// An object whose data is read from a file that may be remembered.
@@ -135,6 +139,7 @@ impl Caches {
         Caches {
             hot: Cache::new(hot_bytes, usize::MAX),
             opened: Cache::new(opened_bytes, opened_count),
+            cold: ColdReads::new(),
         }
     }
 

@@ -6,6 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
+use futures_util::future::try_join_all;
+
 use super::error::StoreResult;
 use crate::disk::{Disk, DiskErrorKind};
 use crate::id::ObjectNumber;
@@ -68,29 +70,35 @@ impl Layout {
         disk.create_dir(&self.objects).await?;
         disk.create_dir(&self.staging).await?;
         let present = disk.list_dir(&self.objects).await?;
-        let mut made = false;
+        let mut made = Vec::new();
         for prefix in 0..=u8::MAX {
             if !present.contains(&format!("{prefix:02x}").into()) {
+                made.push(self.directory(prefix));
                 disk.create_dir(&self.directory(prefix)).await?;
-                made = true;
             }
         }
         let swept = self.sweep(disk).await?;
-        if made {
-            disk.sync_dir(&self.objects).await?;
-            disk.sync_dir(&self.root).await?;
-            self.sync_parent(disk).await;
+        if !made.is_empty() {
+            self.sync(disk, &made).await?;
         }
         Ok(swept)
     }
 
-    /// The root's own name, if it is new. A parent that may not be opened held the root before us.
-    async fn sync_parent(&self, disk: &dyn Disk) {
-        let Some(parent) = self.root.parent() else { return };
-        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        if let Err(error) = disk.sync_dir(parent).await {
-            tracing::debug!(%error, "the directory above the root was not synced");
+    /// Makes new directories durable, those above them last. Each by itself: without a journal the
+    /// sync of the one above brings no more than their names.
+    async fn sync(&self, disk: &dyn Disk, made: &[PathBuf]) -> StoreResult<()> {
+        try_join_all(made.iter().map(|directory| disk.sync_dir(directory))).await?;
+        for directory in [&self.staging, &self.objects, &self.root] {
+            disk.sync_dir(directory).await?;
         }
+        // Who made the root may have made what it lies in. What may not be opened was there before.
+        for above in self.root.ancestors().skip(1) {
+            let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+            if let Err(error) = disk.sync_dir(above).await {
+                tracing::debug!(%error, "a directory above the root was not synced");
+            }
+        }
+        Ok(())
     }
 
     async fn sweep(&self, disk: &dyn Disk) -> StoreResult<usize> {

@@ -4,6 +4,7 @@
 mod block_check;
 mod cache;
 mod caretaker;
+mod cold;
 mod dice;
 mod digest_memory;
 mod digests;

@@ -1,7 +1,8 @@
 //! Reading: a range of a file as frames, several reads in flight, in order.
 //!
 //! One [`Reader`] per download. Protocol:
-//! 1. The connection polls; the reader keeps up to [`READS_AHEAD_MAX`] reads in flight and gives
+//! 1. The connection polls; the reader keeps up to [`READS_AHEAD_MAX`] reads in flight, or
+//!    [`DIRECT_READS_AHEAD_MAX`] where they go past the page cache (`cold.rs` decides), and gives
 //!    out what completed, in the order of the file, in [`Frame`]s of at most [`FRAME_SIZE_MAX`].
 //!    How many frames are on their way to the socket is for the connection to bound.
 //! 2. Frames of one buffer share it: it goes back with the last of them.
@@ -21,10 +22,14 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesOrdered, Stream};
 
 use super::cache::Origin;
+use super::cold::Way;
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::verified::VerifiedReader;
-use crate::base::limits::{FRAME_SIZE_MAX, HEAP_READ_SIZE, READS_AFTER_PARK, READS_AHEAD_MAX};
-use crate::disk::{Disk, File, Lease, Pool, Transfer, read_full};
+use crate::base::limits::{
+    BLOCK_SIZE, DIRECT_AHEAD_SIZE_MAX, DIRECT_READS_AHEAD_MAX, FRAME_SIZE_MAX, HEAP_READ_SIZE,
+    READS_AFTER_PARK, READS_AHEAD_MAX,
+};
+use crate::disk::{Disk, File, Lease, Pool, Transfer, read_blocks, read_full};
 use crate::plan::{Chunk, Geometry};
 
 /// Yields the bytes of one range.
@@ -41,6 +46,7 @@ struct FileReader {
     file: File,
     /// Whose file it is; `None` for a public one.
     origin: Option<Origin>,
+    way: Way,
     /// What was not given out yet.
     rest: Range<u64>,
     /// Where the next read begins.
@@ -82,8 +88,8 @@ impl Reader {
     /// Over `range` of a file, an object's or a public one.
     pub(super) fn from_file(
         disk: Rc<dyn Disk>,
-        file: File,
-        origin: Option<Origin>,
+        (file, origin): (File, Option<Origin>),
+        way: Way,
         range: Range<u64>,
     ) -> Reader {
         assert!(range.start <= range.end, "a range runs forward");
@@ -91,6 +97,7 @@ impl Reader {
             disk,
             file,
             origin,
+            way,
             next_read: range.start,
             rest: range,
             reads: FuturesOrdered::new(),
@@ -135,7 +142,7 @@ impl FileReader {
         if self.failed || self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        while self.submit_one() {}
+        while self.submit_one(cx) {}
         let mut filled = match self.cutting.take() {
             Some(filled) => filled,
             None => match ready!(Pin::new(&mut self.reads).poll_next(cx)) {
@@ -148,6 +155,7 @@ impl FileReader {
                     };
                     return Poll::Ready(Some(Err(error)));
                 }
+                None if self.way.is_opening() => return Poll::Pending,
                 None => unreachable!("what is left has a read in flight"),
             },
         };
@@ -166,27 +174,76 @@ impl FileReader {
     }
 
     /// Submits the next read if there is something to read and a buffer for it.
-    fn submit_one(&mut self) -> bool {
-        let unread = self.next_read..self.rest.end;
-        if unread.is_empty() || self.reads.len() >= READS_AHEAD_MAX {
+    fn submit_one(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut unread = self.next_read..self.rest.end;
+        if unread.is_empty() || self.reads.len() >= DIRECT_READS_AHEAD_MAX {
             return false;
         }
-        let is_idle = self.reads.is_empty() && self.cutting.is_none();
         let is_slow = self.small_reads_left > 0;
-        let free = if is_slow { None } else { self.disk.slab().try_take(Pool::Download) };
-        let lease = match free {
-            Some(lease) => lease,
-            None if is_idle => Lease::heap(HEAP_READ_SIZE),
-            None => return false,
+        let direct = if is_slow {
+            None
+        } else {
+            match self.way.poll(cx, &*self.disk, &self.file, &unread) {
+                Poll::Ready(direct) => direct,
+                Poll::Pending => return false,
+            }
         };
+        let Some(lease) = self.buffer(is_slow, direct.is_some()) else { return false };
+        let direct = direct.filter(|_| lease.region().is_some());
+        if direct.is_some() {
+            unread.end = unread.end.min(self.way.decided());
+        }
         self.small_reads_left = self.small_reads_left.saturating_sub(1);
         let planned = Geometry::new(lease.len()).and_then(|buffers| buffers.range(unread));
         let Some(chunk) = planned.ok().and_then(|mut chunks| chunks.next()) else {
             unreachable!("buffers are powers of two, and there is something to read")
         };
         self.next_read = chunk.end();
-        self.reads.push_back(self.read(lease, chunk));
+        let read = match direct {
+            Some(direct) => self.read_direct(direct, lease, chunk),
+            None => self.read(lease, chunk),
+        };
+        self.reads.push_back(read);
         true
+    }
+
+    /// A buffer for the next read, if it may be made now.
+    fn buffer(&self, is_slow: bool, is_direct: bool) -> Option<Lease> {
+        let slab = self.disk.slab();
+        let has_room = |pool| 2 * slab.in_use(pool) <= slab.count(pool);
+        let ahead_size = self.next_read - self.rest.start;
+        let is_deep = is_direct && ahead_size < DIRECT_AHEAD_SIZE_MAX;
+        let is_larger = slab.buffer_size(Pool::Upload) > slab.buffer_size(Pool::Download);
+        let large = is_deep && is_larger && has_room(Pool::Upload);
+        let usual = self.reads.len() < READS_AHEAD_MAX || is_deep && has_room(Pool::Download);
+        let take = |pool, may_take: bool| may_take.then(|| slab.try_take(pool)).flatten();
+        let is_idle = self.reads.is_empty() && self.cutting.is_none();
+        take(Pool::Upload, large)
+            .or_else(|| take(Pool::Download, usual && !is_slow))
+            .or_else(|| is_idle.then(|| Lease::heap(HEAP_READ_SIZE)))
+    }
+
+    /// Reads the whole blocks around a chunk, which lie in the same buffer's place.
+    fn read_direct(
+        &self,
+        direct: File,
+        lease: Lease,
+        chunk: Chunk,
+    ) -> LocalBoxFuture<'static, StoreResult<Filled>> {
+        let (disk, file) = (Rc::clone(&self.disk), self.file.clone());
+        let start = usize::try_from(chunk.offset % BLOCK_SIZE as u64).unwrap_or(0);
+        let (end, offset) = (start + chunk.size, chunk.offset - start as u64);
+        Box::pin(async move {
+            let mut read = read_blocks(&*disk, &direct, lease, end, offset).await;
+            if read.result.as_ref().is_err_and(|error| error.errno() == Some(libc::EINVAL)) {
+                // Larger blocks than ours are asked for.
+                read = read_full(&*disk, &file, read.lease, 0..end, offset).await;
+            }
+            if read.result? < end {
+                return Err(too_short(chunk.end()));
+            }
+            Ok(Filled { lease: Rc::new(read.lease), start, end })
+        })
     }
 
     fn read(&self, lease: Lease, chunk: Chunk) -> LocalBoxFuture<'static, StoreResult<Filled>> {

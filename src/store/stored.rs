@@ -8,7 +8,8 @@ use std::time::{Instant, SystemTime};
 use bytes::Bytes;
 
 use super::block_check::BlockCheck;
-use super::cache::{Hot, Opened, Origin, Ticket};
+use super::cache::{Caches, Hot, Opened, Origin, Ticket};
+use super::cold::Way;
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::reader::Reader;
 use super::seal::{Seal, TAIL_SIZE, Tail};
@@ -37,6 +38,7 @@ pub(super) enum Data {
 /// A file below the public directory, open for reading.
 pub struct PublicFile {
     disk: Rc<dyn Disk>,
+    caches: Arc<Caches>,
     file: File,
     stat: Stat,
 }
@@ -186,7 +188,9 @@ impl Stored {
             }
             Data::File { disk, file, origin, is_verified } => {
                 let read = |range| {
-                    Reader::from_file(Rc::clone(disk), file.clone(), Some(origin.clone()), range)
+                    let way = Way::new(&origin.caches, &origin.object);
+                    let source = (file.clone(), Some(origin.clone()));
+                    Reader::from_file(Rc::clone(disk), source, way, range)
                 };
                 if !*is_verified {
                     return read(range);
@@ -207,8 +211,8 @@ impl Opened {
 }
 
 impl PublicFile {
-    pub(super) fn new(disk: Rc<dyn Disk>, file: File, stat: Stat) -> PublicFile {
-        PublicFile { disk, file, stat }
+    pub(super) fn new(store: &Store, file: File, stat: Stat) -> PublicFile {
+        PublicFile { disk: store.disk(), caches: Arc::clone(store.caches()), file, stat }
     }
 
     /// Size, bytes, when it was opened.
@@ -227,7 +231,10 @@ impl PublicFile {
     /// When the range is not inside the file as it was opened.
     pub fn read(&self, range: Range<u64>) -> Reader {
         assert!(range.end <= self.stat.size, "a range lies inside the file");
-        Reader::from_file(Rc::clone(&self.disk), self.file.clone(), None, range)
+        // Two files of one size and time are taken for the same: one of them is read through the
+        // page cache then, no more.
+        let way = Way::new(&self.caches, &(self.stat.size, self.stat.modified));
+        Reader::from_file(Rc::clone(&self.disk), (self.file.clone(), None), way, range)
     }
 }
 

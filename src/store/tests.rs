@@ -17,6 +17,7 @@ use super::*;
 use crate::disk::{Disk, Loss, MemoryDisk, Pool, Slab, SlabOptions};
 use crate::id::ObjectNumber;
 
+mod cold;
 mod failures;
 mod frames;
 mod sweeps;

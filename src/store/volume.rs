@@ -182,7 +182,7 @@ impl Store {
         if !stat.is_file {
             return Err(StoreError::new(StoreErrorKind::NotFound, "not a regular file"));
         }
-        Ok(PublicFile::new(disk, file, stat))
+        Ok(PublicFile::new(self, file, stat))
     }
 
     /// Ends the disk: resolves when nothing is in flight.

@@ -97,7 +97,7 @@ pub(crate) fn upload_until(
 }
 
 /// One upload: mostly small files, some of several chunks. An error is the end of the daemon.
-fn upload(address: SocketAddr, stream: u64) -> io::Result<(String, usize)> {
+pub(crate) fn upload(address: SocketAddr, stream: u64) -> io::Result<(String, usize)> {
     let mut chance = Payload::new(!stream);
     let bound = if chance.below(4) == 0 { 3_000_000 } else { 20_000 };
     let size = usize::try_from(chance.below(bound)).unwrap();

@@ -10,6 +10,7 @@ mod comparison;
 mod copy;
 mod crash;
 mod delete;
+mod device_image;
 mod digests;
 mod docs_http;
 mod doctor;

@@ -87,9 +87,12 @@ fn cut_and_delete(daemon: &Daemon) {
 
 /// Scrapes until everything has moved, or patience ends.
 fn watch(daemon: &Daemon, large: &str, unmoved: &mut Vec<&Spec>) {
-    // A download that nobody reads holds its buffers.
-    let mut reader = daemon.connect();
-    reader.head("GET", large, &[]).unwrap();
+    // Downloads that nobody reads hold their buffers: the first, past the page cache, chunks, and
+    // the second, through it, those of downloads.
+    let mut readers = [daemon.connect(), daemon.connect()];
+    for reader in &mut readers {
+        reader.head("GET", large, &[]).unwrap();
+    }
     let mut held = Vec::new();
     let deadline = Instant::now() + PATIENCE;
     while !unmoved.is_empty() && Instant::now() < deadline && held.len() < CONNECTIONS_MAX {

@@ -28,6 +28,24 @@ pub const PUBLISH_BATCH_MAX: usize = 256;
 pub const OPEN_READ_SIZE: usize = 72 << 10;
 /// Reads of one download in flight.
 pub const READS_AHEAD_MAX: usize = 4;
+/// The same where they go past the page cache and nobody reads ahead for them, while half of the
+/// worker's buffers are free.
+pub const DIRECT_READS_AHEAD_MAX: usize = 8;
+/// Bytes of one download read ahead past the page cache: four reads of a chunk of 1 MiB, or eight
+/// of [`READ_SIZE`] where uploads have most of those buffers. A disk does more with few large reads.
+pub const DIRECT_AHEAD_SIZE_MAX: u64 = 4 << 20;
+/// A download decides so many bytes at a time whether to read past the page cache: 16 reads, of
+/// which the first ones find the disk at work.
+pub const COLD_WINDOW_SIZE: u64 = 4 << 20;
+/// Least of a window that is worth it, bytes: a smaller range is soon read, and whoever seeks in a
+/// file is served by what the kernel reads ahead.
+pub const COLD_READ_SIZE_MIN: u64 = 1 << 20;
+/// What was read past the page cache is read through it when it is asked for again so soon, seconds:
+/// who comes later finds the disk as fast as the first one did.
+pub const COLD_MEMORY_S: u64 = 60;
+/// Windows noted as read past the page cache, all workers together: the last 32 GiB, in 64 KiB of
+/// memory.
+pub const COLD_WINDOWS_NOTED: usize = 8192;
 /// Largest frame of a download, bytes. Most connections have one at a time, so that what a peer does
 /// not take fits into the connection's share of the memory contract when it is set aside.
 pub const FRAME_SIZE_MAX: usize = 32 << 10;
@@ -121,6 +139,9 @@ pub const DAMAGES_TOLD_MAX: usize = 64;
 const _: () = assert!(DIGEST_STEP_SIZE.is_multiple_of(READ_SIZE));
 const _: () = assert!(HASH_BLOCK_SIZE_MIN.is_multiple_of(HASH_STEP_SIZE as u64));
 const _: () = assert!(HEAP_READ_SIZE <= FRAME_SIZE_MAX);
+const _: () = assert!(COLD_WINDOW_SIZE.is_multiple_of(READ_SIZE as u64));
+const _: () = assert!(COLD_READ_SIZE_MIN >= 2 * READ_SIZE as u64);
+const _: () = assert!(DIRECT_READS_AHEAD_MAX as u64 * (READ_SIZE as u64) < COLD_WINDOW_SIZE);
 const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
 const _: () = assert!(CACHE_OBJECT_SIZE_MAX < CACHE_SIZE / CACHE_SHARDS);
 const _: () = assert!(VERIFY_READ_SIZE as u64 <= HASH_BLOCK_SIZE_MIN);

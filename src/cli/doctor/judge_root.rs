@@ -9,7 +9,7 @@ use super::finding::Finding;
 use crate::base::limits::BLOCK_SIZE;
 use crate::base::units::ByteSize;
 use crate::cli::{figures, printable};
-use crate::disk::{Filesystem, FilesystemKind, Refusal, Tried, Works};
+use crate::disk::{Filesystem, FilesystemKind, Journal, Refusal, Tried, Works};
 
 /// Fewer free files than this are worth a word.
 const FREE_FILES_FEW: u64 = 10_000;
@@ -32,6 +32,7 @@ pub(super) fn judge(root: &Root, user_id: u32, min_free: u64) -> Vec<Finding> {
         }
     };
     findings.push(kind(filesystem));
+    findings.extend(journal(filesystem));
     match &filesystem.tried {
         Ok(tried) => findings.extend(features(tried, filesystem)),
         Err(refusal) => findings.push(unwritable(root, filesystem, refusal, user_id)),
@@ -106,6 +107,24 @@ fn kind(filesystem: &Filesystem) -> Finding {
             REMEDY,
         ),
     }
+}
+
+/// Of a disk of this machine: what others promise is not a matter of their journals.
+fn journal(filesystem: &Filesystem) -> Option<Finding> {
+    const CHECK: &str = "journal";
+    let FilesystemKind::Local(name) = filesystem.kind else { return None };
+    Some(match filesystem.journal {
+        Journal::Kept => Finding::ok(CHECK, "kept"),
+        Journal::Untold => Finding::ok(
+            CHECK,
+            format!("none of {name} is known of: files get temporary names, and stay all the same"),
+        ),
+        Journal::Absent => Finding::warning(
+            CHECK,
+            "none: after a power cut the volume must pass e2fsck before it is mounted again",
+            "tune2fs -O has_journal, while it is not mounted",
+        ),
+    })
 }
 
 fn unwritable(root: &Root, filesystem: &Filesystem, refusal: &Refusal, user_id: u32) -> Finding {
@@ -297,6 +316,7 @@ mod tests {
     fn filesystem() -> Filesystem {
         Filesystem {
             kind: FilesystemKind::Local("ext4"),
+            journal: Journal::Kept,
             is_read_only: false,
             free_bytes: 1 << 40,
             free_file_count: Some(1 << 20),
@@ -383,6 +403,13 @@ mod tests {
             let complaint = with(|filesystem| filesystem.kind = kind);
             assert_eq!(complaint, [(Level::Warning, "filesystem")], "{kind:?}");
         }
+    }
+
+    #[test]
+    fn a_filesystem_without_a_journal_is_a_warning_and_one_of_which_none_is_known_is_not() {
+        let absent = with(|filesystem| filesystem.journal = Journal::Absent);
+        assert_eq!(absent, [(Level::Warning, "journal")]);
+        assert_eq!(with(|filesystem| filesystem.journal = Journal::Untold), []);
     }
 
     #[test]

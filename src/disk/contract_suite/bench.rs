@@ -11,7 +11,7 @@ use tokio::task::{LocalSet, yield_now};
 
 use crate::base::limits::BLOCK_SIZE;
 use crate::disk::{
-    Disk, DiskErrorKind, DiskResult, File, Lease, MemoryDisk, Op, Pool, Slab, SlabOptions,
+    Disk, DiskErrorKind, DiskResult, File, Journal, Lease, MemoryDisk, Op, Pool, Slab, SlabOptions,
 };
 
 /// Upload buffers of a bench's slab: more than any queue depth here.
@@ -23,6 +23,13 @@ pub(in crate::disk) struct Options {
     pub(in crate::disk) queue_depth: usize,
     /// Whether unnamed files are really without a name.
     pub(in crate::disk) tmpfile: bool,
+}
+
+impl Options {
+    /// A journal that lets unnamed files be without a name, or none.
+    pub(in crate::disk) fn journal(&self) -> Journal {
+        if self.tmpfile { Journal::Kept } else { Journal::Absent }
+    }
 }
 
 /// An engine under test.

@@ -16,8 +16,7 @@ impl Engine for Threads {
 
     fn bench(options: &Options) -> Bench {
         let disk = ThreadsDisk::new(slab(), options.queue_depth).unwrap();
-        let disk = if options.tmpfile { disk } else { disk.without_tmpfile() };
-        Bench::on_os(Rc::new(disk))
+        Bench::on_os(Rc::new(disk.with_journal(options.journal())))
     }
 }
 

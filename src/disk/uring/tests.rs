@@ -51,7 +51,7 @@ impl Engine for TwoCompletions {
 }
 
 fn on_os(disk: UringDisk, options: &Options) -> Bench {
-    Bench::on_os(Rc::new(if options.tmpfile { disk } else { disk.without_tmpfile() }))
+    Bench::on_os(Rc::new(disk.with_journal(options.journal())))
 }
 
 /// Runs on a ring, or says why not and does nothing.

@@ -24,13 +24,25 @@ impl Volume {
     /// so that it is as full as it says; `options` are those of mkfs.ext4.
     pub(crate) fn ext4(size: u64, options: &[&str]) -> Result<Volume, String> {
         let volume = Volume::place();
-        std::fs::File::create(volume.image()).unwrap().set_len(size).unwrap();
-        let mut arguments: Vec<&Path> = ["-q", "-F", "-m", "0"].map(Path::new).to_vec();
-        arguments.extend(options.iter().map(Path::new));
-        let image = volume.image();
-        arguments.push(&image);
-        succeed("mkfs.ext4", &arguments)?;
+        volume.format(size, options)?;
         volume.mount()?;
+        Ok(volume)
+    }
+
+    /// An ext4 whose image holds what was written to the device, and nothing that only waits to be:
+    /// for [`Volume::keep_image`].
+    pub(crate) fn ext4_on_device(size: u64, options: &[&str]) -> Result<Volume, String> {
+        succeed("e2fsck", &["-V".as_ref()])?;
+        let volume = Volume::place();
+        volume.format(size, options)?;
+        let attach = ["--find", "--show", "--direct-io=on"].map(Path::new);
+        let image = volume.image();
+        let device = succeed("losetup", &[&attach[..], &[&image]].concat())?;
+        let device = Path::new(device.trim());
+        let mounted = succeed("mount", &[device, &volume.mount_point()]);
+        // It goes with the mount, or at once if there is none.
+        succeed("losetup", &["-d".as_ref(), device])?;
+        mounted?;
         Ok(volume)
     }
 
@@ -69,8 +81,40 @@ impl Volume {
         self.place.path().join("image")
     }
 
+    fn kept_image(&self) -> PathBuf {
+        self.place.path().join("kept")
+    }
+
+    fn format(&self, size: u64, options: &[&str]) -> Result<(), String> {
+        let image = self.image();
+        std::fs::File::create(&image).unwrap().set_len(size).unwrap();
+        let mut arguments: Vec<&Path> = ["-q", "-F", "-m", "0"].map(Path::new).to_vec();
+        arguments.extend(options.iter().map(Path::new));
+        arguments.push(&image);
+        succeed("mkfs.ext4", &arguments).map(drop)
+    }
+
     fn mount(&self) -> Result<(), String> {
-        succeed("mount", &["-o".as_ref(), "loop".as_ref(), &self.image(), &self.mount_point()])
+        let (how, image) = (["-o", "loop"].map(Path::new), self.image());
+        succeed("mount", &[&how[..], &[&image, &self.mount_point()]].concat()).map(drop)
+    }
+
+    /// Keeps what is on the device now, while it is mounted and in use.
+    pub(crate) fn keep_image(&self) {
+        let sparse = Path::new("--sparse=always");
+        succeed("cp", &[sparse, &self.image(), &self.kept_image()]).unwrap();
+    }
+
+    /// The power comes back when what was kept was on the device: it is checked and mended, as
+    /// every start does with a volume that was not unmounted.
+    pub(crate) fn mount_kept_image(&self) {
+        self.unmount().unwrap();
+        std::fs::rename(self.kept_image(), self.image()).unwrap();
+        let mended = Command::new("e2fsck").arg("-fy").arg(self.image()).output().unwrap();
+        // 1: errors were found, and are none any more.
+        let is_sound = matches!(mended.status.code(), Some(0 | 1));
+        assert!(is_sound, "{}", String::from_utf8_lossy(&mended.stdout));
+        self.mount().unwrap();
     }
 
     /// The power goes: what was not synced is lost, and everything fails with `EIO` from here on.
@@ -99,7 +143,7 @@ impl Volume {
                 Err(reason) if reason.contains("busy") && Instant::now() < deadline => {
                     thread::sleep(Duration::from_millis(50));
                 }
-                ended => return ended,
+                ended => return ended.map(drop),
             }
         }
     }
@@ -117,11 +161,13 @@ pub(crate) fn allocated_bytes(dir: &Path) -> u64 {
     names_below(dir).iter().map(|path| path.metadata().unwrap().blocks() * 512).sum()
 }
 
-/// Runs a program; why it did not succeed.
-fn succeed(program: &str, arguments: &[&Path]) -> Result<(), String> {
+/// Runs a program; what it prints, or why it did not succeed.
+fn succeed(program: &str, arguments: &[&Path]) -> Result<String, String> {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
     match output {
-        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) if output.status.success() => {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
         Ok(output) => {
             Err(format!("{program} fails: {}", String::from_utf8_lossy(&output.stderr).trim()))
         }
