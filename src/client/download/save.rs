@@ -64,7 +64,7 @@ impl Download {
                 );
                 ended
             }
-            // Nobody can go on with it, so it has no name before it is whole.
+            // Nobody can go on with it, so nothing of it stays.
             Way::Plain => {
                 let landing = dock.create(berth).await?;
                 let (remote, retries) = (&self.remote, self.options.retries);

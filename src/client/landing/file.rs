@@ -27,6 +27,7 @@ use tokio::sync::RwLock;
 use super::dock::Dock;
 use super::error::LandingError;
 use crate::base::limits::BLOCK_SIZE;
+use crate::copy::directory;
 use crate::disk::{
     Disk, DiskError, DiskErrorKind, File, Lease, Pool, Stat, read_blocks, write_all,
 };
@@ -405,9 +406,4 @@ fn cannot(error: &DiskError) -> bool {
 
 fn is_aligned(offset: u64) -> bool {
     offset.is_multiple_of(BLOCK_SIZE as u64)
-}
-
-/// The directory of a name.
-fn directory(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
