@@ -44,7 +44,7 @@ impl Download {
         let Some(names) = Names::beside(target) else {
             return Err(DownloadError::Target("the target is no name of a file".to_owned()));
         };
-        let dock = Dock::open(self.dock_options())?;
+        let dock = Dock::open(self.dock_options(), directory(target))?;
         if let Some(warning) = dock.warning() {
             tracing::debug!("{warning}");
         }

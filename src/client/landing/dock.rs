@@ -5,16 +5,18 @@
 //!    end, also when nobody waits for the answer any more. So the kernel's buffers are never freed
 //!    under it.
 //! 3. When the last handle is dropped the thread finishes what it has, drains the disk and ends.
+//!    [`Dock::ended`] tells when: until then a file that is given up may have a temporary name.
 
 use std::future::Future;
 use std::io;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc as answers};
 use std::thread;
 
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::error::LandingError;
@@ -43,6 +45,8 @@ pub(crate) struct Dock {
     durable: bool,
     /// Why `io_uring` is not used although it was wanted.
     warning: Option<String>,
+    /// Closed when the thread has ended; nothing is ever sent.
+    alive: watch::Receiver<()>,
 }
 
 /// Work for the thread, and its turn.
@@ -55,12 +59,13 @@ struct Order {
 type Opening = answers::Receiver<Result<(), String>>;
 
 impl Dock {
-    /// Starts the thread and its disk.
+    /// Starts the thread and its disk, for files in this directory or in those below it.
     ///
     /// # Errors
     /// `Unequipped`.
-    pub(crate) fn open(options: DockOptions) -> Result<Dock, LandingError> {
+    pub(crate) fn open(options: DockOptions, directory: &Path) -> Result<Dock, LandingError> {
         let chosen = choose(options.engine).map_err(|error| unequipped(&error.to_string()))?;
+        let chosen = chosen.for_files_in([directory]);
         let in_flight = options.in_flight.clamp(1, DOCK_IN_FLIGHT_MAX);
         let runtime = RuntimeKind::for_disk(chosen.ring, in_flight);
         let (chunk_size, warning) = (options.chunk_size, chosen.warning.clone());
@@ -81,7 +86,9 @@ impl Dock {
     ) -> Result<Dock, LandingError> {
         let (orders, queue) = mpsc::channel(in_flight);
         let (tell, opening) = answers::channel();
+        let (still_here, alive) = watch::channel(());
         let body = move || {
+            let _still_here = still_here;
             let served = run_alone(runtime, serve(open_disk, queue, tell.clone()));
             if let Err(error) = served {
                 // Whoever opened it may have gone.
@@ -94,7 +101,17 @@ impl Dock {
             .spawn(body)
             .map_err(|error| unequipped(&format!("no thread for the disk: {error}")))?;
         opened(&opening)?;
-        Ok(Dock { orders, turns: Arc::new(Semaphore::new(in_flight)), durable, warning: None })
+        let turns = Arc::new(Semaphore::new(in_flight));
+        Ok(Dock { orders, turns, durable, warning: None, alive })
+    }
+
+    /// Resolves when the thread has ended, some time after the last handle is gone: nothing is left
+    /// then of what was not published.
+    pub(crate) fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut alive = self.alive.clone();
+        async move {
+            let _the_thread_is_gone = alive.changed().await;
+        }
     }
 
     /// Why `io_uring` is not used although it was wanted, and the remedy.

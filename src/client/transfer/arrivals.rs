@@ -8,6 +8,7 @@
 //! busy, lines are not read, and the sender waits.
 
 use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -181,6 +182,11 @@ impl Arrivals {
     /// Lets go of a file that is spoiled; what was written of it is gone.
     pub(super) fn forget(&self, file: u32) {
         self.0.state().begun.remove(&file);
+    }
+
+    /// Resolves when the disk has nothing more to do, some time after all that hold this are gone.
+    pub(super) fn disk_ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.0.dock.ended()
     }
 
     /// The folders that were made.

@@ -42,6 +42,11 @@ pub(super) struct Places {
 pub(super) type Renamed = (String, String);
 
 impl Places {
+    /// The directory that everything goes to, or into folders below it.
+    pub(super) fn directory(&self) -> PathBuf {
+        self.root.clone()
+    }
+
     /// Looks where each entry may go.
     ///
     /// # Errors

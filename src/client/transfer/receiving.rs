@@ -146,10 +146,13 @@ impl Work {
     async fn run(mut self, stop: impl Future<Output = String>) -> Result<Moved, TransferError> {
         let mut stop = pin!(stop);
         let ended = self.keep_talking(stop.as_mut()).await;
-        if let (Err(_), Stage::Accepted(reception)) = (&ended, &self.stage) {
-            reception.tidy();
+        let Work { stage, mut tasks, mut namings, moved, .. } = self;
+        if let (Err(_), Stage::Accepted(reception)) = (&ended, stage) {
+            tasks.shutdown().await;
+            namings.shutdown().await;
+            reception.tidy().await;
         }
-        ended.map(|()| self.moved)
+        ended.map(|()| moved)
     }
 
     async fn keep_talking<S: Future<Output = String>>(

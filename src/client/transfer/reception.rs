@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::timeout;
 
 use super::arrivals::{Arrivals, Event};
 use super::error::TransferError;
@@ -19,7 +21,7 @@ use super::questions::Questions;
 use super::upkeep::Upkeep;
 use crate::base::limits::{
     DOCK_CHUNK_SIZE, DOCK_IN_FLIGHT_DEFAULT, PEER_BLOCK_SIZE, PEER_NAMINGS_IN_FLIGHT,
-    PEER_STREAM_WINDOW, PEER_UNCONFIRMED_MAX,
+    PEER_STREAM_WINDOW, PEER_UNCONFIRMED_MAX, TRANSFER_TIDY_TIMEOUT_S,
 };
 use crate::client::landing::{Dock, DockOptions, Landing};
 use crate::disk::EngineChoice;
@@ -115,7 +117,8 @@ impl Opening {
             chunk_size: DOCK_CHUNK_SIZE,
             durable: true,
         };
-        let opening = spawn_blocking(move || Dock::open(options));
+        let directory = self.places.directory();
+        let opening = spawn_blocking(move || Dock::open(options, &directory));
         let opened = opening.await.map_err(|error| TransferError::Target(error.to_string()))?;
         let dock = opened.map_err(|error| TransferError::Target(error.to_string()))?;
         if let Some(warning) = dock.warning() {
@@ -230,11 +233,17 @@ impl Reception {
         finishing.await.map_err(|error| TransferError::Target(error.to_string()))
     }
 
-    /// After a failure: folders that were made and hold nothing are taken away.
-    pub(super) fn tidy(&self) {
-        let made = self.arrivals.iter().flat_map(Arrivals::folders);
+    /// After a failure, when nothing runs any more: waits for what the disk has under way, and takes
+    /// away the folders that were made and hold nothing.
+    pub(super) async fn tidy(self) {
+        let Some(arrivals) = &self.arrivals else { return };
+        let (made, ended) = (arrivals.folders(), arrivals.disk_ended());
+        // The last handles of the disk's thread.
+        drop(self);
+        if timeout(Duration::from_secs(TRANSFER_TIDY_TIMEOUT_S), ended).await.is_err() {
+            tracing::debug!("the disk is stuck: a temporary file may stay");
+        }
         // The deepest first; one that holds something stays.
-        let made: BTreeSet<_> = made.collect();
         made.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
     }
 }
