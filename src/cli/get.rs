@@ -64,6 +64,7 @@ async fn run(command: &GetCommand) -> Result<(), Failure> {
     let kept = || what_is_kept(&download, target.as_deref());
     let ended = unless_stopped_before_naming(Box::pin(watched), &download, kept).await;
     bar.finish_and_clear();
+    download.settled().await;
     match ended? {
         Ok(downloaded) => tell(command, &download, target.as_deref(), &downloaded, began.elapsed()),
         Err(error) => {

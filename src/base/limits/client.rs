@@ -31,6 +31,9 @@ pub const DOCK_IN_FLIGHT_MAX: usize = 64;
 pub const DOCK_CHUNK_SIZE: usize = 1 << 20;
 /// Stack of the thread that writes arriving files, bytes: it submits, and copies into buffers.
 pub const DOCK_STACK_SIZE: usize = 1 << 20;
+/// Longest wait for what the disk has under way after a file was given up, seconds: a disk that
+/// hangs does not hold whoever waits for the error.
+pub const DOCK_END_TIMEOUT_S: u64 = 10;
 /// Smallest block that a journal of a download can be about, bytes: smaller ones are more of them
 /// than anybody has a use for.
 pub const JOURNAL_BLOCK_SIZE_MIN: u64 = 4096;

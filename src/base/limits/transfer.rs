@@ -71,6 +71,3 @@ pub const PEER_FAREWELL_TIMEOUT_S: u64 = 3;
 const _: () = assert!(PEER_PATH_SIZE_MAX > NAME_SIZE_MAX);
 const _: () = assert!(PEER_WANTS_SIZE_MAX >= 2 * PEER_BLOCK_SIZE as u64);
 const _: () = assert!(PEER_ENTRIES_SIZE_MAX > PEER_PATH_SIZE_MAX + 64);
-/// Longest wait, after a transfer that failed, for what the disk has under way, seconds: a disk that
-/// hangs does not hold whoever waits for the error.
-pub const TRANSFER_TIDY_TIMEOUT_S: u64 = 10;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::num::NonZeroU8;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use url::Url;
@@ -16,6 +17,7 @@ use crate::base::limits::{
     DOWNLOAD_CONNECTIONS_DEFAULT, DOWNLOAD_RETRIES_DEFAULT, DOWNLOAD_STALL_DEFAULT_S,
 };
 use crate::client::ClientError;
+use crate::client::landing::DockEnd;
 use crate::client::server::parse;
 use crate::disk::EngineChoice;
 use crate::wire::Digest;
@@ -63,6 +65,8 @@ pub struct Download {
     pub(super) remote: Remote,
     pub(super) options: DownloadOptions,
     pub(super) progress: DownloadProgress,
+    /// The end of the disk's thread that the last [`Download::save`] began.
+    pub(super) disk_end: Arc<Mutex<Option<DockEnd>>>,
 }
 
 /// A file that was fetched.
@@ -121,6 +125,17 @@ impl Download {
         Download::find(url, false, options).await
     }
 
+    /// Waits until the disk has nothing more to do for a [`Download::save`] that ended, failed or
+    /// was dropped: for a process that exits now, and would leave the temporary name that a file of
+    /// one stream has where the filesystem keeps no journal. At most
+    /// [`DOCK_END_TIMEOUT_S`](crate::base::limits::DOCK_END_TIMEOUT_S).
+    pub async fn settled(&self) {
+        let end = self.disk_end.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(end) = end {
+            end.wait().await;
+        }
+    }
+
     /// A safe name for the file: the server's, else the end of its URL.
     pub fn name(&self) -> &str {
         &self.remote.name
@@ -170,6 +185,7 @@ impl Download {
         let mut remote = Remote::find(origin, is_ringhold, options.retries).await?;
         let asked = |digest: &Digest| Expected { digest: *digest, asked_by: "was asked for" };
         remote.told.extend(options.digests.iter().map(asked));
-        Ok(Download { remote, options, progress: DownloadProgress::default() })
+        let (progress, disk_end) = (DownloadProgress::default(), Arc::default());
+        Ok(Download { remote, options, progress, disk_end })
     }
 }

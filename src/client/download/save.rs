@@ -9,7 +9,7 @@
 //! What stops it before leaves part and journal for the next, unless they are of no use.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
@@ -29,6 +29,7 @@ use crate::base::limits::{
     DOCK_CHUNK_SIZE, DOWNLOAD_PIECE_SIZE, DOWNLOAD_READS_IN_FLIGHT, DOWNLOAD_WRITES_IN_FLIGHT,
 };
 use crate::client::landing::{Attributes, Berth, Dock, DockOptions, Landing};
+use crate::copy::directory;
 use crate::plan::BlockPlan;
 use crate::wire::{JournalHeader, JournalRecord, Representation};
 
@@ -45,6 +46,7 @@ impl Download {
             return Err(DownloadError::Target("the target is no name of a file".to_owned()));
         };
         let dock = Dock::open(self.dock_options(), directory(target))?;
+        *self.disk_end.lock().unwrap_or_else(PoisonError::into_inner) = Some(dock.end());
         if let Some(warning) = dock.warning() {
             tracing::debug!("{warning}");
         }

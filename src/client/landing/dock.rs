@@ -5,7 +5,7 @@
 //!    end, also when nobody waits for the answer any more. So the kernel's buffers are never freed
 //!    under it.
 //! 3. When the last handle is dropped the thread finishes what it has, drains the disk and ends.
-//!    [`Dock::ended`] tells when: until then a file that is given up may have a temporary name.
+//!    [`DockEnd`] tells when: until then a file that is given up may have a temporary name.
 
 use std::future::Future;
 use std::io;
@@ -13,14 +13,16 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc as answers};
 use std::thread;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::error::LandingError;
-use crate::base::limits::{DOCK_IN_FLIGHT_MAX, DOCK_STACK_SIZE};
+use crate::base::limits::{DOCK_END_TIMEOUT_S, DOCK_IN_FLIGHT_MAX, DOCK_STACK_SIZE};
 use crate::disk::{Disk, EngineChoice, Slab, SlabOptions, choose};
 use crate::worker::{RuntimeKind, run_alone};
 
@@ -47,6 +49,20 @@ pub(crate) struct Dock {
     warning: Option<String>,
     /// Closed when the thread has ended; nothing is ever sent.
     alive: watch::Receiver<()>,
+}
+
+/// The end of the thread, some time after the last handle is gone: nothing is left then of what was
+/// not published.
+#[derive(Clone, Debug)]
+pub(crate) struct DockEnd(watch::Receiver<()>);
+
+impl DockEnd {
+    /// Waits for it, at most [`DOCK_END_TIMEOUT_S`].
+    pub(crate) async fn wait(mut self) {
+        if timeout(Duration::from_secs(DOCK_END_TIMEOUT_S), self.0.changed()).await.is_err() {
+            tracing::debug!("the disk is stuck: a temporary file may stay");
+        }
+    }
 }
 
 /// Work for the thread, and its turn.
@@ -105,13 +121,9 @@ impl Dock {
         Ok(Dock { orders, turns, durable, warning: None, alive })
     }
 
-    /// Resolves when the thread has ended, some time after the last handle is gone: nothing is left
-    /// then of what was not published.
-    pub(crate) fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut alive = self.alive.clone();
-        async move {
-            let _the_thread_is_gone = alive.changed().await;
-        }
+    /// What tells when the thread has ended.
+    pub(crate) fn end(&self) -> DockEnd {
+        DockEnd(self.alive.clone())
     }
 
     /// Why `io_uring` is not used although it was wanted, and the remedy.

@@ -15,6 +15,6 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use dock::{Dock, DockOptions};
+pub(crate) use dock::{Dock, DockEnd, DockOptions};
 pub(crate) use error::LandingError;
 pub(crate) use file::{Attributes, Berth, Landing};

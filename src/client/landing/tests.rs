@@ -23,7 +23,8 @@ fn options(engine: EngineChoice) -> DockOptions {
 }
 
 fn docks() -> [Dock; 2] {
-    [EngineChoice::Auto, EngineChoice::Threads].map(|engine| Dock::open(options(engine), &std::env::temp_dir()).unwrap())
+    [EngineChoice::Auto, EngineChoice::Threads]
+        .map(|engine| Dock::open(options(engine), &std::env::temp_dir()).unwrap())
 }
 
 fn bytes(size: usize) -> Bytes {

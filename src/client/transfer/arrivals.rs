@@ -8,7 +8,6 @@
 //! busy, lines are not read, and the sender waits.
 
 use std::collections::{BTreeSet, HashMap};
-use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,7 +20,7 @@ use super::error::TransferError;
 use super::notice::WholeFile;
 use super::places::Places;
 use crate::base::limits::{PEER_BLOCK_SIZE, PEER_LANDINGS_IN_FLIGHT};
-use crate::client::landing::{Attributes, Berth, Dock, Landing};
+use crate::client::landing::{Attributes, Berth, Dock, DockEnd, Landing};
 use crate::plan::TreeHash;
 use crate::wire::{BlockId, Entry, EntryKind};
 
@@ -184,9 +183,9 @@ impl Arrivals {
         self.0.state().begun.remove(&file);
     }
 
-    /// Resolves when the disk has nothing more to do, some time after all that hold this are gone.
-    pub(super) fn disk_ended(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.0.dock.ended()
+    /// What tells when the disk has nothing more to do, some time after all that hold this are gone.
+    pub(super) fn disk_end(&self) -> DockEnd {
+        self.0.dock.end()
     }
 
     /// The folders that were made.

@@ -146,13 +146,14 @@ impl Work {
     async fn run(mut self, stop: impl Future<Output = String>) -> Result<Moved, TransferError> {
         let mut stop = pin!(stop);
         let ended = self.keep_talking(stop.as_mut()).await;
-        let Work { stage, mut tasks, mut namings, moved, .. } = self;
-        if let (Err(_), Stage::Accepted(reception)) = (&ended, stage) {
-            tasks.shutdown().await;
-            namings.shutdown().await;
-            reception.tidy().await;
+        if ended.is_err() {
+            self.tasks.shutdown().await;
+            self.namings.shutdown().await;
+            if let Stage::Accepted(reception) = take(&mut self.stage) {
+                Box::pin(reception.tidy()).await;
+            }
         }
-        ended.map(|()| moved)
+        ended.map(|()| self.moved)
     }
 
     async fn keep_talking<S: Future<Output = String>>(

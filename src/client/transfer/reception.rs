@@ -5,11 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::timeout;
 
 use super::arrivals::{Arrivals, Event};
 use super::error::TransferError;
@@ -21,7 +19,7 @@ use super::questions::Questions;
 use super::upkeep::Upkeep;
 use crate::base::limits::{
     DOCK_CHUNK_SIZE, DOCK_IN_FLIGHT_DEFAULT, PEER_BLOCK_SIZE, PEER_NAMINGS_IN_FLIGHT,
-    PEER_STREAM_WINDOW, PEER_UNCONFIRMED_MAX, TRANSFER_TIDY_TIMEOUT_S,
+    PEER_STREAM_WINDOW, PEER_UNCONFIRMED_MAX,
 };
 use crate::client::landing::{Dock, DockOptions, Landing};
 use crate::disk::EngineChoice;
@@ -237,12 +235,10 @@ impl Reception {
     /// away the folders that were made and hold nothing.
     pub(super) async fn tidy(self) {
         let Some(arrivals) = &self.arrivals else { return };
-        let (made, ended) = (arrivals.folders(), arrivals.disk_ended());
+        let (made, end) = (arrivals.folders(), arrivals.disk_end());
         // The last handles of the disk's thread.
         drop(self);
-        if timeout(Duration::from_secs(TRANSFER_TIDY_TIMEOUT_S), ended).await.is_err() {
-            tracing::debug!("the disk is stuck: a temporary file may stay");
-        }
+        end.wait().await;
         // The deepest first; one that holds something stays.
         made.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
     }
