@@ -65,6 +65,8 @@ pub const PEER_NOTICES_QUEUED: usize = 64;
 /// Time that the receiver, which has everything, tries to tell the sender so over another line,
 /// seconds.
 pub const PEER_DONE_TIMEOUT_S: u64 = 15;
+/// Time for what is on its way to the disk when a transfer fails, seconds: its files are taken away.
+pub const PEER_SETTLE_TIMEOUT_S: u64 = 10;
 /// Time to tell the other end why the transfer ends, seconds: it is a courtesy.
 pub const PEER_FAREWELL_TIMEOUT_S: u64 = 3;
 

@@ -13,13 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tokio::sync::{OnceCell, Semaphore, mpsc};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::error::TransferError;
 use super::notice::WholeFile;
 use super::places::Places;
-use crate::base::limits::{PEER_BLOCK_SIZE, PEER_LANDINGS_IN_FLIGHT};
+use crate::base::limits::{PEER_BLOCK_SIZE, PEER_LANDINGS_IN_FLIGHT, PEER_SETTLE_TIMEOUT_S};
 use crate::client::landing::{Attributes, Berth, Dock, Landing};
 use crate::plan::TreeHash;
 use crate::wire::{BlockId, Entry, EntryKind};
@@ -82,6 +83,8 @@ impl Arrivals {
         let arrivals = self.clone();
         tokio::spawn(async move {
             let placed = arrivals.place(&arrival, id, bytes).await;
+            // Who waits for the turns finds no file open.
+            drop(arrival);
             drop(turn);
             let event = match placed {
                 Ok(None) => return,
@@ -176,6 +179,21 @@ impl Arrivals {
         let attributes = entry.filter(|entry| entry.kind == EntryKind::File).map(attributes);
         let published = landing.publish(size_bytes, attributes).await;
         published.map(drop).map_err(|error| TransferError::of_landing(&self.0.name(file), &error))
+    }
+
+    /// Lets go of all files without a name, and waits until nobody writes to them: on a filesystem
+    /// that knows no files without a name, theirs are gone then.
+    pub(super) async fn settle(&self) {
+        self.0.state().begun.clear();
+        let all = u32::try_from(PEER_LANDINGS_IN_FLIGHT).unwrap_or(u32::MAX);
+        let settling = self.0.turns.acquire_many(all);
+        // A disk that does not answer is not waited for.
+        let _ = timeout(Duration::from_secs(PEER_SETTLE_TIMEOUT_S), settling).await;
+    }
+
+    /// The right to write, for as long as it is held.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.turns).acquire_owned().await.ok()
     }
 
     /// Lets go of a file that is spoiled; what was written of it is gone.

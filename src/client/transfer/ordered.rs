@@ -6,7 +6,7 @@ use std::io::{self, Write as _, stdout};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::spawn_blocking;
 
 use super::arrivals::Event;
@@ -45,15 +45,30 @@ pub(super) struct Ordered {
     pub(super) events: mpsc::Sender<Event>,
     /// Its size, once it is known.
     pub(super) size_bytes: Option<u64>,
+    /// Held while a file is written to; goes after the outlet.
+    pub(super) _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Ordered {
+    /// Writes it to its end, as a task that nobody ends in the middle of a write.
+    pub(super) async fn run_apart(self) -> Result<(), TransferError> {
+        let running = tokio::spawn(self.run());
+        let failed = |error| TransferError::Target(format!("a task failed: {error}"));
+        running.await.unwrap_or_else(|error| Err(failed(error)))
+    }
+
     /// Writes it to its end.
-    pub(super) async fn run(mut self) -> Result<(), TransferError> {
+    async fn run(mut self) -> Result<(), TransferError> {
+        let mut over = self.questions.changes();
         let mut hasher = blake3::Hasher::new();
         let (mut early, mut low, mut written) = (BTreeMap::new(), 0_u64, 0_u64);
         while self.size_bytes != Some(written) {
-            match self.pieces.recv().await {
+            let piece = tokio::select! {
+                piece = self.pieces.recv() => piece,
+                // Given up: what was being written is written.
+                _ = over.wait_for(|is_over| *is_over) => None,
+            };
+            match piece {
                 Some(Piece::Block(block, bytes)) => drop(early.insert(block, bytes)),
                 Some(Piece::End(size)) => self.size_bytes = Some(size),
                 // The lines are gone, and with them the transfer.

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::arrivals::Event;
 use super::error::{Fault, TransferError};
@@ -33,7 +33,9 @@ use super::places::{Destination, Places};
 use super::reception::{Opening, Reception};
 use super::sending::{Moved, failure};
 use super::upkeep::{Meeting, Upkeep};
-use crate::base::limits::{PEER_DONE_TIMEOUT_S, PEER_KEEP_ALIVE_S, PEER_UNCONFIRMED_MAX};
+use crate::base::limits::{
+    PEER_DONE_TIMEOUT_S, PEER_KEEP_ALIVE_S, PEER_SETTLE_TIMEOUT_S, PEER_UNCONFIRMED_MAX,
+};
 use crate::client::peer::{Line, LineWriter};
 use crate::wire::{Entry, OfferHead, PEER_VERSION, PeerMessage};
 
@@ -147,7 +149,11 @@ impl Work {
         let mut stop = pin!(stop);
         let ended = self.keep_talking(stop.as_mut()).await;
         if let (Err(_), Stage::Accepted(reception)) = (&ended, &self.stage) {
-            reception.tidy();
+            self.tasks.shutdown().await;
+            // What gets its name has it soon.
+            let naming = async { while self.namings.join_next().await.is_some() {} };
+            let _ = timeout(Duration::from_secs(PEER_SETTLE_TIMEOUT_S), naming).await;
+            reception.tidy().await;
         }
         ended.map(|()| self.moved)
     }

@@ -77,7 +77,13 @@ impl Opening {
                 let (queue, pieces) = pieces();
                 let size_bytes = (!is_stream).then(|| self.size());
                 let (questions, events) = (Arc::clone(&questions), tell.clone());
-                tasks.spawn(Ordered { outlet, pieces, questions, events, size_bytes }.run());
+                let turn = match &arrivals {
+                    Some(arrivals) => arrivals.turn().await,
+                    None => None,
+                };
+                let ordered =
+                    Ordered { outlet, pieces, questions, events, size_bytes, _turn: turn };
+                tasks.spawn(ordered.run_apart());
                 Sink::Ordered(queue)
             }
         };
@@ -230,11 +236,14 @@ impl Reception {
         finishing.await.map_err(|error| TransferError::Target(error.to_string()))
     }
 
-    /// After a failure: folders that were made and hold nothing are taken away.
-    pub(super) fn tidy(&self) {
-        let made = self.arrivals.iter().flat_map(Arrivals::folders);
+    /// After a failure, when the lines are gone: files without a name are let go of, and folders that
+    /// were made and hold nothing are taken away.
+    pub(super) async fn tidy(&self) {
+        self.questions.end();
+        drop(self.ordered.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let Some(arrivals) = &self.arrivals else { return };
+        arrivals.settle().await;
         // The deepest first; one that holds something stays.
-        let made: BTreeSet<_> = made.collect();
-        made.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
+        arrivals.folders().iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
     }
 }
