@@ -26,7 +26,7 @@ use hyper_util::rt::TokioIo;
 use ringhold::base::cores::default_worker_count;
 use ringhold::telemetry::Metrics;
 use ringhold::worker::{
-    Factory, Listen, Pool, PoolOptions, RuntimeKind, Seat, Service, Signals, Socket,
+    Factory, Listen, Pool, PoolOptions, RuntimeKind, Seat, Service, Signals, Socket, Team,
 };
 
 /// Connections a worker holds; further ones wait in the kernel.
@@ -82,6 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // A service that reads files would ask `ringhold::disk::choose` for a ring.
         runtime: RuntimeKind::Plain,
         grace: GRACE,
+        team: Team::default(),
     };
     let factory: Arc<Factory> = Arc::new(|seat| {
         async move { Ok(Rc::new(Hello { seat }) as Rc<dyn Service>) }.boxed_local()
@@ -90,6 +91,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let signals = Signals::catch()?;
     let pool = Pool::start(&options, &Metrics::new(options.worker_count), &factory)?;
     println!("http://{} answers from {} workers", pool.local_addr(), options.worker_count);
-    signals.supervise(pool, || println!("stopping"))?;
+    signals.supervise(vec![pool], || println!("stopping"))?;
     Ok(())
 }

@@ -8,7 +8,8 @@
 //! | 6 | [`cli`] | one file per subcommand; wires the parts together and prints |
 //! | 5 | [`config`] | flags and environment to one `Options` per part |
 //! | 4 | [`http`] | the daemon's face: routes, handlers, bodies, errors |
-//! | 4 | [`client`] | files to a daemon, from any tokio program |
+//! | 4 | [`client`] | files to a daemon and from any server, from any tokio program |
+//! | 4 | [`relay`] | two ends meet, their bytes are moved |
 //! | 3 | [`worker`] | threads, pinning, listeners, hand-over, drain |
 //! | 3 | [`store`] | objects: write, seal, publish, read, recover |
 //! | 3 | [`import`] | fetching a file for somebody else |
@@ -30,6 +31,7 @@ pub mod http;
 pub mod id;
 pub mod import;
 pub mod plan;
+pub mod relay;
 pub mod store;
 pub mod telemetry;
 pub mod wire;

@@ -33,6 +33,12 @@ fn dispatch(command: Command, environment: &Environment) -> Result<ExitCode, Fai
         Command::Verify(arguments) => cli::verify(arguments),
         Command::Copy(arguments) => cli::copy(arguments),
         Command::Put(arguments) => cli::put(arguments, environment),
+        Command::Get(arguments) => cli::get(arguments, environment),
+        Command::Relay(arguments) => {
+            cli::relay(&arguments, environment).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Send(arguments) => cli::send(arguments),
+        Command::Receive(arguments) => cli::receive(arguments, environment),
         Command::Doctor(arguments) => cli::doctor(arguments, environment),
         Command::Health(arguments) => cli::health(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Generate(what) => cli::generate(&what).map(|()| ExitCode::SUCCESS),

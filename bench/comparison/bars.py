@@ -62,5 +62,18 @@ MANY_BARS = tuple(
                         ("put-more", "PUT"))
     for metric in ("p50 µs", "p99 µs"))
 
+# Works of bench/compare-relay.
+RELAY_ONE, RELAY_FOUR = "relay-one", "relay-four"
+
+RELAY_BARS = tuple(
+    bar
+    for work, title in ((RELAY_ONE, "1 connection"), (RELAY_FOUR, "4 connections"))
+    for bar in (
+        Bar(f"bytes through the relay, {title}: rate against socat", "GB/s",
+            (work, "ringhold"), ((work, "socat"),), at_least=1.0),
+        Bar(f"bytes through the relay, {title}: CPU a GB against socat", "server CPU s/GB",
+            (work, "ringhold"), ((work, "socat"),), at_most=0.5)))
+
 # By the kind of run.
-BARS_OF = {"compare": BARS, "idle-connections": IDLE_BARS, "many-objects": MANY_BARS}
+BARS_OF = {"compare": BARS, "idle-connections": IDLE_BARS, "many-objects": MANY_BARS,
+           "compare-relay": RELAY_BARS}

@@ -1,5 +1,6 @@
 //! Micro-benches of what costs processor time and waits for nothing: the planner, file IDs, the
-//! multipart path, hashes and seals, and the scans that the gate makes of every request.
+//! multipart path, encrypted lines, hashes and seals, and the scans that the gate makes of every
+//! request.
 //!
 //! ```text
 //! cargo bench                                    all of them, about two minutes
@@ -11,6 +12,7 @@
 
 mod ids;
 mod multipart;
+mod peer;
 mod plan;
 mod seal;
 mod wire;
@@ -35,6 +37,7 @@ fn main() {
     plan::measure(&mut criterion);
     ids::measure(&mut criterion);
     multipart::measure(&mut criterion);
+    peer::measure(&mut criterion);
     seal::measure(&mut criterion);
     wire::measure(&mut criterion);
     criterion.final_summary();

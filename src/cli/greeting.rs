@@ -9,6 +9,7 @@ use crate::store::{Durability, StoreOptions};
 /// The greeting; `Display` is its text.
 pub(super) struct Greeting<'a> {
     pub(super) address: SocketAddr,
+    pub(super) relay: Option<SocketAddr>,
     pub(super) engine: &'a EngineReport,
     pub(super) wanted: EngineChoice,
     pub(super) worker_count: usize,
@@ -58,6 +59,9 @@ impl fmt::Display for Greeting<'_> {
         writeln!(f, "  engine      {}", self.engine())?;
         writeln!(f, "  root        {}", self.root())?;
         writeln!(f, "  durability  {}", self.durability())?;
+        if let Some(relay) = self.relay {
+            writeln!(f, "  relay       {relay}")?;
+        }
         write!(f, "  try         echo hello | curl -T - {}/files/hello.txt", self.url())
     }
 }
@@ -93,7 +97,9 @@ mod tests {
         let store =
             StoreOptions { root: PathBuf::from("/"), durability, min_free: 0, verify_reads: false };
         let (address, wanted) = (address.parse().unwrap(), EngineChoice::Auto);
-        Greeting { address, engine: &engine, wanted, worker_count: 2, store: &store }.to_string()
+        let relay = None;
+        Greeting { address, relay, engine: &engine, wanted, worker_count: 2, store: &store }
+            .to_string()
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //!    root: nobody listens before all are ready.
 
 use std::io::{IsTerminal, stderr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
@@ -14,14 +15,19 @@ use tracing::{info, warn};
 
 use super::Failure;
 use super::greeting::{self, Greeting};
+use super::relay_pool::RelayPool;
+use crate::base::limits::RELAY_CONNECTIONS_PER_WORKER_DEFAULT;
 use crate::config::{Environment, Secret, SecretOrigin, ServeOptions};
 use crate::disk::{self, Chosen, Disk, EngineReport, MeteredDisk, Slab, SlabOptions};
 use crate::http::{Face, FaceParts};
 use crate::id::IdService;
 use crate::import::{Importer, SystemNetwork};
+use crate::relay::RelayOptions;
 use crate::store::{CacheSizes, Caches, Digester, Digests, Layout, Store, VolumeState};
 use crate::telemetry::Metrics;
-use crate::worker::{Factory, Listen, Pool, PoolOptions, RuntimeKind, Seat, Service, StartError};
+use crate::worker::{
+    Factory, Listen, Pool, PoolOptions, RuntimeKind, Seat, Service, StartError, Team,
+};
 
 /// What all workers share.
 pub(super) struct House {
@@ -52,7 +58,8 @@ impl House {
         if let Some(warning) = &chosen.warning {
             warn!("{warning}");
         }
-        let metrics = Metrics::new(options.worker_count);
+        let pool_count = 1 + usize::from(options.relay.is_some());
+        let metrics = Metrics::new(pool_count * options.worker_count);
         metrics.set_queue_depth(options.queue_depth);
         // Here, as a thread inherits its maker's core: it may run on any.
         let digester = Digester::start()
@@ -72,16 +79,38 @@ impl House {
         }))
     }
 
-    /// Starts the workers, and says where they listen.
-    pub(super) fn open(self: &Arc<House>, listen: Listen) -> Result<Pool, Failure> {
-        let options = self.pool_options(listen);
+    /// Starts the workers, and says where they listen: those of HTTP at the address it gives. The
+    /// relay's are first: they need nothing that has to be drained if the others do not start.
+    pub(super) fn open(
+        self: &Arc<House>,
+        listen: Listen,
+    ) -> Result<(SocketAddr, Vec<Pool>), Failure> {
+        let team = Team::default();
+        let relay =
+            self.options.relay.map(|address| self.open_relay(address, &team)).transpose()?;
+        let options = self.pool_options(listen, team);
         let pool =
             Pool::start(&options, &self.metrics, &House::factory(self)).map_err(Failure::failed)?;
-        self.announce(&pool);
-        Ok(pool)
+        let address = pool.local_addr();
+        self.announce(address, relay.as_ref().map(Pool::local_addr));
+        Ok((address, relay.into_iter().chain([pool]).collect()))
     }
 
-    fn pool_options(&self, listen: Listen) -> PoolOptions {
+    /// Threads of its own, as many as HTTP has: moving bytes does not hold up requests.
+    fn open_relay(&self, address: SocketAddr, team: &Team) -> Result<Pool, Failure> {
+        let worker_count = self.options.worker_count;
+        let relay = RelayPool {
+            listen: Listen::Address(address),
+            worker_count,
+            connections_max: RELAY_CONNECTIONS_PER_WORKER_DEFAULT,
+            grace: self.options.grace,
+            team: Team { name: "relay", cells_from: worker_count, ..team.clone() },
+            options: RelayOptions::default(),
+        };
+        relay.start(&self.metrics)
+    }
+
+    fn pool_options(&self, listen: Listen, team: Team) -> PoolOptions {
         let options = &self.options;
         PoolOptions {
             listen,
@@ -89,6 +118,7 @@ impl House {
             connections_max: options.connections_max,
             runtime: RuntimeKind::for_disk(self.chosen.ring, options.queue_depth),
             grace: options.grace,
+            team,
         }
     }
 
@@ -158,12 +188,13 @@ impl House {
     }
 
     /// To a person as a greeting, to a program as the log line `listening`.
-    fn announce(&self, pool: &Pool) {
+    fn announce(&self, address: SocketAddr, relay: Option<SocketAddr>) {
         let Some(report) = self.report.get() else {
             unreachable!("the first worker reported before it was ready")
         };
         let greeting = Greeting {
-            address: pool.local_addr(),
+            address,
+            relay,
             engine: report,
             wanted: self.options.engine,
             worker_count: self.options.worker_count,
@@ -174,7 +205,11 @@ impl House {
         } else {
             let engine = greeting::engine_name(report.kind);
             let (workers, root) = (self.options.worker_count, greeting.root());
-            info!(address = %greeting.address, engine, workers, %root, "listening");
+            if let Some(relay) = relay {
+                info!(%address, engine, workers, %root, %relay, "listening");
+            } else {
+                info!(%address, engine, workers, %root, "listening");
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One file per subcommand. Floor 6.
 
+mod code_prompt;
 mod copy;
 mod copy_jobs;
 mod doctor;
@@ -7,24 +8,35 @@ mod failure;
 mod figures;
 mod findings;
 mod generate;
+mod get;
 mod greeting;
 mod health;
 mod house;
+mod listening;
 mod notify;
 mod printable;
 mod process;
 mod progress_bar;
 mod put;
 mod put_sources;
+mod receive;
+mod relay;
+mod relay_pool;
+mod send;
 mod serve;
+mod transfer_watch;
 mod verify;
 
 pub use copy::copy;
 pub use doctor::doctor;
 pub use failure::Failure;
 pub use generate::generate;
+pub use get::get;
 pub use health::health;
 pub use process::prepare;
 pub use put::put;
+pub use receive::receive;
+pub use relay::relay;
+pub use send::send;
 pub use serve::serve;
 pub use verify::verify;

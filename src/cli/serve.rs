@@ -7,49 +7,35 @@
 
 use std::fs;
 use std::path::Path;
-use std::process;
-use std::sync::Arc;
 
 use tracing::info;
 
 use super::Failure;
 use super::house::House;
+use super::listening::listening;
 use super::notify::ServiceManager;
-use crate::config::{Environment, ServeArguments, ServeOptions, passed_socket};
+use crate::config::{Environment, ServeArguments, ServeOptions};
 use crate::disk::RootLock;
-use crate::worker::{Ending, Listen, Signals, take_inherited};
+use crate::worker::{Ending, Signals};
 
 /// Runs the daemon until a signal ends it.
 pub fn serve(arguments: ServeArguments, environment: &Environment) -> Result<(), Failure> {
     let options = ServeOptions::resolve(arguments, environment).map_err(Failure::usage)?;
-    let listen = listen(environment, &options)?;
+    let listen = listening(environment, options.listen)?;
     let service_manager = ServiceManager::find(environment).map_err(Failure::usage)?;
     // Before anything slow: a signal during a long start is kept, and drains as soon as there is a pool.
     let signals = Signals::catch().map_err(Failure::failed)?;
     let _lock = claim_root(&options.store.root)?;
     let house = House::build(options, environment)?;
-    let pool = house.open(listen)?;
-    service_manager.ready(pool.local_addr());
-    match signals.supervise(pool, || service_manager.stopping()).map_err(Failure::failed)? {
+    let (address, pools) = house.open(listen)?;
+    service_manager.ready(address);
+    match signals.supervise(pools, || service_manager.stopping()).map_err(Failure::failed)? {
         Ending::Drained => {
             info!("stopped");
             Ok(())
         }
         Ending::CutShort => {
             Err(Failure::failed("stopping at once: a second signal came while requests ran"))
-        }
-    }
-}
-
-/// The socket that was passed in, else the address of the flag. Nothing but the log is open yet:
-/// the descriptor cannot be one of ours.
-fn listen(environment: &Environment, options: &ServeOptions) -> Result<Listen, Failure> {
-    match passed_socket(environment, process::id()).map_err(Failure::usage)? {
-        None => Ok(Listen::Address(options.listen)),
-        Some(fd) => {
-            let listener = take_inherited(fd).map_err(Failure::usage)?;
-            info!(fd, "listening on the socket that was passed in; --listen is not used");
-            Ok(Listen::Inherited(Arc::new(listener)))
         }
     }
 }

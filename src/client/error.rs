@@ -114,6 +114,8 @@ impl From<reqwest::Error> for ClientError {
             ClientError::Nonsense(format!("no TLS with the server: {cause}"))
         } else if error.is_builder() {
             ClientError::Url(format!("the URL does not fit into a request: {cause}"))
+        } else if error.is_redirect() {
+            ClientError::Nonsense(format!("the server leads elsewhere: {cause}"))
         } else if error.is_connect() {
             ClientError::Unreachable(cause)
         } else if error.is_timeout() {

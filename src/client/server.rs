@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::retry;
+use rustls::ClientConfig;
 use url::{Host, Url};
 
 use super::error::ClientError;
@@ -33,17 +34,9 @@ impl Client {
     pub fn new(server: &str) -> Result<Client, ClientError> {
         let base = parse(server)?;
         let trust = if base.scheme() == "https" { system_trust() } else { no_trust() };
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(trust.map_err(ClientError::Unequipped)?)
-            .connect_timeout(Duration::from_secs(CLIENT_CONNECT_TIMEOUT_S))
-            .pool_idle_timeout(Duration::from_secs(CLIENT_KEEP_ALIVE_S))
-            // What was streamed cannot be sent again elsewhere.
-            .redirect(Policy::none())
-            .retry(retry::never())
-            .http1_only()
-            .user_agent(AGENT);
-        let builder = if is_this_machine(&base) { builder.no_proxy() } else { builder };
-        let http = builder.build().map_err(|error| ClientError::Unequipped(error.to_string()))?;
+        let trust = trust.map_err(ClientError::Unequipped)?;
+        // What was streamed cannot be sent again elsewhere.
+        let http = connections(&base, trust, Policy::none())?;
         Ok(Client { http, base })
     }
 
@@ -68,11 +61,7 @@ impl Client {
 
     /// The server, without what the URL holds of secrets.
     pub fn server(&self) -> String {
-        let mut shown = self.base.clone();
-        // Both fail only for URLs without a host.
-        let _ = shown.set_username("");
-        let _ = shown.set_password(None);
-        shown.to_string()
+        shown(&self.base)
     }
 
     /// Of a route.
@@ -83,7 +72,34 @@ impl Client {
     }
 }
 
-fn parse(server: &str) -> Result<Url, ClientError> {
+/// What keeps connections to the host of a URL.
+pub(super) fn connections(
+    url: &Url,
+    trust: ClientConfig,
+    redirects: Policy,
+) -> Result<reqwest::Client, ClientError> {
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(trust)
+        .connect_timeout(Duration::from_secs(CLIENT_CONNECT_TIMEOUT_S))
+        .pool_idle_timeout(Duration::from_secs(CLIENT_KEEP_ALIVE_S))
+        .redirect(redirects)
+        .retry(retry::never())
+        .http1_only()
+        .user_agent(AGENT);
+    let builder = if is_this_machine(url) { builder.no_proxy() } else { builder };
+    builder.build().map_err(|error| ClientError::Unequipped(error.to_string()))
+}
+
+/// A URL without its secrets, for a sentence.
+pub(super) fn shown(url: &Url) -> String {
+    let mut shown = url.clone();
+    // Both fail only for URLs without a host.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.to_string()
+}
+
+pub(super) fn parse(server: &str) -> Result<Url, ClientError> {
     let wrong = |why: &str| {
         ClientError::Url(format!("{why}: give a server like http://127.0.0.1:8080 or HOST:PORT"))
     };
@@ -99,7 +115,7 @@ fn parse(server: &str) -> Result<Url, ClientError> {
     Ok(url)
 }
 
-fn is_this_machine(url: &Url) -> bool {
+pub(super) fn is_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

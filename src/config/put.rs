@@ -47,7 +47,7 @@ impl PutCommand {
             return Err(ConfigError::new(message));
         }
         Ok(PutCommand {
-            server: server(to, environment)?,
+            server: daemon(to, environment)?,
             files,
             name,
             json,
@@ -57,7 +57,8 @@ impl PutCommand {
     }
 }
 
-fn server(to: Option<String>, environment: &Environment) -> Result<String, ConfigError> {
+/// The daemon of a client: by its flag, by the older name, or on this machine.
+pub(super) fn daemon(to: Option<String>, environment: &Environment) -> Result<String, ConfigError> {
     // A variable that is set to nothing is one that is not set.
     if let Some(to) = to.filter(|to| !to.is_empty()) {
         return Ok(to);

@@ -23,6 +23,8 @@ use crate::store::{Durability, StoreOptions};
 pub struct ServeOptions {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where the relay beside HTTP listens; `None` for no relay.
+    pub relay: Option<SocketAddr>,
     /// Worker threads.
     pub worker_count: usize,
     /// Connections one worker holds.
@@ -53,6 +55,7 @@ impl ServeOptions {
         let queue_depth = within("--queue-depth", arguments.queue_depth, QUEUE_DEPTH_MAX)?;
         Ok(ServeOptions {
             listen: arguments.listen,
+            relay: arguments.relay,
             worker_count,
             connections_max: within(
                 "--max-connections",
@@ -163,6 +166,7 @@ mod tests {
     fn the_defaults_are_the_documented_ones() {
         let options = resolve(&[], &Environment::default()).unwrap();
         assert_eq!(options.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(options.relay, None);
         assert_eq!(options.worker_count, default_worker_count());
         assert_eq!(options.grace, Duration::from_secs(30));
         assert_eq!(options.engine, EngineChoice::Auto);

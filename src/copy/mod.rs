@@ -6,7 +6,6 @@ mod error;
 mod pass;
 #[cfg(test)]
 mod tests;
-mod tree_hash;
 mod walk;
 
 pub use copier::{Copied, CopyOptions, CopyProgress, Whole, copy, directory, write};

@@ -10,11 +10,10 @@ use futures_util::{TryStreamExt, stream};
 use tokio::task::yield_now;
 
 use super::CopyError;
-use super::tree_hash::TreeHash;
 use super::walk::{Piece, Walk};
 use crate::base::limits::BLOCK_SIZE;
 use crate::disk::{Disk, File, Lease, Pool, read_blocks, write_all};
-use crate::plan::{Chunk, Geometry};
+use crate::plan::{Chunk, Geometry, TreeHash};
 
 /// What a pass works on.
 pub(super) struct Pass<'a> {

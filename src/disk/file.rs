@@ -15,20 +15,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct File(Arc<Handle>);
 
 enum Handle {
-    Os { file: fs::File, temporary: Mutex<Option<PathBuf>> },
+    Os { file: fs::File, temporary: Mutex<Option<PathBuf>>, is_kept: bool },
     Other(Box<dyn Any + Send + Sync>),
 }
 
 impl File {
     /// Around a descriptor.
     pub(super) fn from_fd(fd: OwnedFd) -> File {
-        File(Arc::new(Handle::Os { file: fd.into(), temporary: Mutex::new(None) }))
+        File(Arc::new(Handle::Os { file: fd.into(), temporary: Mutex::new(None), is_kept: false }))
     }
 
     /// Around a descriptor whose file has a temporary name, removed with the last handle unless
     /// [`File::forget_temporary`] comes first.
     pub(super) fn from_fd_named(fd: OwnedFd, name: PathBuf) -> File {
-        File(Arc::new(Handle::Os { file: fd.into(), temporary: Mutex::new(Some(name)) }))
+        File(Arc::new(Handle::Os {
+            file: fd.into(),
+            temporary: Mutex::new(Some(name)),
+            is_kept: false,
+        }))
+    }
+
+    /// Around a file that was opened elsewhere, for reading and writing, under a name that it keeps
+    /// until [`Disk::link`](super::Disk::link) or [`Disk::replace`](super::Disk::replace) gives it
+    /// another.
+    pub fn adopt(file: fs::File, name: PathBuf) -> File {
+        File(Arc::new(Handle::Os { file, temporary: Mutex::new(Some(name)), is_kept: true }))
     }
 
     /// Around the handle of an engine that has no descriptors. Its drop is the file's close.
@@ -86,7 +97,7 @@ impl fmt::Debug for File {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if let Handle::Os { temporary, .. } = self {
+        if let Handle::Os { temporary, is_kept: false, .. } = self {
             let name = temporary.get_mut().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(name) = name {
                 remove_quietly(&name);

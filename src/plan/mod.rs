@@ -2,6 +2,7 @@
 //! Pure: no I/O, no clock, no runtime. Floor 1.
 
 mod backoff;
+mod blocks;
 mod chunk;
 mod cursor;
 mod error;
@@ -11,8 +12,11 @@ mod preallocation;
 mod strategies;
 mod tail;
 mod throttle;
+mod tree_hash;
+mod wanted;
 
 pub use backoff::retry_pause;
+pub use blocks::{BlockPlan, NextRun};
 pub use chunk::{Chunk, Chunks, Geometry};
 pub use cursor::{Cursor, Spill};
 pub use error::PlanError;
@@ -20,3 +24,5 @@ pub use parts::parts;
 pub use preallocation::Preallocation;
 pub use tail::Tail;
 pub use throttle::Throttle;
+pub use tree_hash::{Leaf, TreeHash, TreeShape};
+pub use wanted::{Arrival, NotAsked, Place, Wanted};

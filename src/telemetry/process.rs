@@ -43,7 +43,7 @@ macro_rules! declare {
 
 declare! {
     workers: Gauge, "ringhold_workers", "workers",
-        "Worker threads.";
+        "Worker threads; those of a relay beside HTTP come after the others.";
     queue_depth: Gauge, "ringhold_queue_depth", "operations",
         "Reads and writes that one worker may have in the kernel; what is in flight beyond it waits.";
     volume_free: Gauge, "ringhold_volume_free_bytes", "bytes",

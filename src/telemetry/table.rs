@@ -173,6 +173,42 @@ declare! {
         "Disk operations that failed; not a missing name, a taken one, or what the filesystem lacks.";
     remove_errors: Counter, "ringhold_disk_errors_total", "kind=\"remove\"", "operations",
         "Disk operations that failed; not a missing name, a taken one, or what the filesystem lacks.";
+    relay_waiting_senders: Gauge, "ringhold_relay_waiting", "place=\"nameplate\"", "connections",
+        "Ends that are not paired, by where they wait.";
+    relay_waiting_at_channels: Gauge, "ringhold_relay_waiting", "place=\"channel\"", "connections",
+        "Ends that are not paired, by where they wait.";
+    relay_paired: Gauge, "ringhold_relay_paired", "", "connections",
+        "Ends that are paired: two a pairing, each counted by the worker that serves it.";
+    relay_closed: Counter, "ringhold_relay_pairings_total", "result=\"closed\"", "pairings",
+        "Pairings that are over, by what ended them.";
+    relay_broken: Counter, "ringhold_relay_pairings_total", "result=\"broken\"", "pairings",
+        "Pairings that are over, by what ended them.";
+    relay_idle: Counter, "ringhold_relay_pairings_total", "result=\"idle\"", "pairings",
+        "Pairings that are over, by what ended them.";
+    relay_lifetime: Counter, "ringhold_relay_pairings_total", "result=\"lifetime\"", "pairings",
+        "Pairings that are over, by what ended them.";
+    relay_refused_version: Counter, "ringhold_relay_refused_total", "reason=\"version\"", "connections",
+        "Ends that the relay refused, by why.";
+    relay_refused_malformed: Counter, "ringhold_relay_refused_total", "reason=\"malformed\"", "connections",
+        "Ends that the relay refused, by why.";
+    relay_refused_nameplate: Counter, "ringhold_relay_refused_total", "reason=\"nameplate\"", "connections",
+        "Ends that the relay refused, by why.";
+    relay_refused_expired: Counter, "ringhold_relay_refused_total", "reason=\"expired\"", "connections",
+        "Ends that the relay refused, by why.";
+    relay_refused_address: Counter, "ringhold_relay_refused_total", "reason=\"address\"", "connections",
+        "Ends that the relay refused, by why.";
+    relay_refused_full: Counter, "ringhold_relay_refused_total", "reason=\"full\"", "connections",
+        "Ends that the relay refused, by why.";
+    relay_refused_stopping: Counter, "ringhold_relay_refused_total", "reason=\"stopping\"", "connections",
+        "Ends that the relay refused, by why.";
+    relay_refused_slow: Counter, "ringhold_relay_refused_total", "reason=\"slow\"", "connections",
+        "Ends that the relay refused, by why.";
+    relay_refused_role: Counter, "ringhold_relay_refused_total", "reason=\"role\"", "connections",
+        "Ends that the relay refused, by why.";
+    relay_left: Counter, "ringhold_relay_left_total", "", "connections",
+        "Ends that went away before anybody came.";
+    relay_moved_bytes: Counter, "ringhold_relay_moved_bytes_total", "", "bytes",
+        "Bytes moved from one end of a pairing to the other, both directions.";
     ring_operations: Counter, "ringhold_ring_operations_total", "", "operations",
         "Operations (SQEs) handed to the ring; 0 with the threads engine, which has none.";
     ring_submissions: Counter, "ringhold_ring_submissions_total", "", "submissions",

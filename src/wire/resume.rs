@@ -2,6 +2,7 @@
 //! source allows it, what to ask for, and whether the answer is the rest of the same file. What is
 //! in doubt is a no: two halves of two files are worse than none.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::EntityTag;
@@ -83,11 +84,53 @@ impl Representation {
     /// How to ask for everything from `offset` on; `None` when that cannot be told from the rest
     /// of another file.
     pub fn resume_from(&self, offset: u64) -> Option<ResumeRequest> {
-        let if_range = match self.validator.as_ref()? {
+        Some(ResumeRequest { range: format!("bytes={offset}-"), if_range: self.pin()? })
+    }
+
+    /// How to ask for a part that is not empty; `None` as above.
+    pub fn part(&self, part: &Range<u64>) -> Option<ResumeRequest> {
+        let last = part.end.saturating_sub(1);
+        Some(ResumeRequest { range: format!("bytes={}-{last}", part.start), if_range: self.pin()? })
+    }
+
+    /// What all parts have in common, as `If-Range` has it.
+    pub fn pin(&self) -> Option<String> {
+        Some(match self.validator.as_ref()? {
             Validator::Tag(tag) => tag.spelled(),
             Validator::Modified(date) => date.clone(),
-        };
-        Some(ResumeRequest { range: format!("bytes={offset}-"), if_range })
+        })
+    }
+
+    /// Checks a 206: it must bring exactly this part of this file. `body_size_bytes` is its own
+    /// length, if told.
+    pub fn check_part(
+        &self,
+        part: &Range<u64>,
+        body_size_bytes: Option<u64>,
+        headers: &SourceHeaders<'_>,
+    ) -> Result<(), ResumeMismatch> {
+        let (first, last, total) =
+            headers.content_range.and_then(parse_content_range).ok_or(ResumeMismatch::Range)?;
+        let is_the_part = (first, last.checked_add(1)) == (part.start, Some(part.end))
+            && self.size_bytes.is_none_or(|size| size == total)
+            && body_size_bytes.is_none_or(|size| size == part.end - part.start);
+        if !is_the_part {
+            return Err(ResumeMismatch::Range);
+        }
+        if self.is_same(headers) { Ok(()) } else { Err(ResumeMismatch::Changed) }
+    }
+
+    /// Whether these headers are those of the same file, as far as they say.
+    pub fn is_same(&self, headers: &SourceHeaders<'_>) -> bool {
+        match &self.validator {
+            Some(Validator::Tag(tag)) => headers.etag.is_none_or(|other| {
+                EntityTag::parse(other).is_some_and(|other| other.matches_strongly(tag))
+            }),
+            Some(Validator::Modified(date)) => {
+                headers.last_modified.is_none_or(|other| other.trim() == date)
+            }
+            None => false,
+        }
     }
 
     /// Checks a 206: it must bring exactly the bytes from `offset` to the end of this file.
@@ -107,16 +150,7 @@ impl Representation {
         if !is_the_rest {
             return Err(ResumeMismatch::Range);
         }
-        let is_same = match &self.validator {
-            Some(Validator::Tag(tag)) => headers.etag.is_none_or(|other| {
-                EntityTag::parse(other).is_some_and(|other| other.matches_strongly(tag))
-            }),
-            Some(Validator::Modified(date)) => {
-                headers.last_modified.is_none_or(|other| other.trim() == date)
-            }
-            None => false,
-        };
-        if !is_same {
+        if !self.is_same(headers) {
             return Err(ResumeMismatch::Changed);
         }
         self.size_bytes = Some(total);
@@ -255,6 +289,28 @@ mod tests {
         for (etag, expected) in [("\"a\"", Some(10)), ("\"b\"", None), ("W/\"a\"", None)] {
             let headers = SourceHeaders { etag: Some(etag), ..range("bytes 4-9/10") };
             assert_eq!(check(Some(10), Some(6), &headers), expected, "{etag}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_that_part_of_the_same_file_and_nothing_else() {
+        let whole = Representation::new(Some(10), &tagged("\"a\""));
+        let expected = ResumeRequest { range: "bytes=4-6".into(), if_range: "\"a\"".into() };
+        assert_eq!(whole.part(&(4..7)), Some(expected));
+        let (range, changed) = (Err(ResumeMismatch::Range), Err(ResumeMismatch::Changed));
+        for (content_range, etag, body, expected) in [
+            (Some("bytes 4-6/10"), Some("\"a\""), Some(3), Ok(())),
+            (Some("bytes 4-6/10"), None, None, Ok(())),
+            (Some("bytes 4-6/10"), Some("\"b\""), None, changed),
+            (Some("bytes 4-6/10"), Some("W/\"a\""), None, changed),
+            (Some("bytes 4-6/10"), None, Some(4), range),
+            (Some("bytes 4-7/10"), None, None, range),
+            (Some("bytes 3-6/10"), None, None, range),
+            (Some("bytes 4-6/11"), None, None, range),
+            (None, None, None, range),
+        ] {
+            let headers = SourceHeaders { etag, content_range, ..SourceHeaders::default() };
+            assert_eq!(whole.check_part(&(4..7), body, &headers), expected, "{headers:?}");
         }
     }
 

@@ -13,6 +13,7 @@ mod service;
 mod signals;
 mod socket;
 mod station;
+mod team;
 
 pub use drain::{Drain, DrainSignal};
 pub use inherited::{InheritError, take_inherited};
@@ -24,3 +25,4 @@ pub use send_queue::SendQueue;
 pub use service::{Factory, Seat, Service, StartError};
 pub use signals::{Ending, Signals, interrupted};
 pub use socket::Socket;
+pub use team::Team;

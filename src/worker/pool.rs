@@ -1,4 +1,5 @@
-//! All workers of the process: starts them, and knows when they have ended.
+//! All workers that do the same work: starts them, and knows when they have ended. One pool per
+//! process, and one more for each work that goes on beside it.
 //!
 //! 1. Every worker's socket is bound to the port; nobody listens yet.
 //! 2. Every worker makes its runtime and service and reports.
@@ -21,7 +22,7 @@ use super::balance::Balance;
 use super::listener::{Bound, Listen, bind_all};
 use super::reception::Door;
 use super::station::{Report, Station};
-use super::{Drain, Factory, RuntimeKind, StartError};
+use super::{Drain, Factory, RuntimeKind, StartError, Team};
 use crate::base::cores::{CoreId, allowed_cores};
 use crate::base::limits::{LARGE_READS_MAX, LARGE_READS_PER_WORKER_MAX};
 use crate::telemetry::Metrics;
@@ -39,11 +40,13 @@ pub struct PoolOptions {
     pub runtime: RuntimeKind,
     /// How long running requests have to end once the drain begins.
     pub grace: Duration,
+    /// Its place among the pools of the process.
+    pub team: Team,
 }
 
 type WorkerThread = JoinHandle<io::Result<()>>;
 
-/// The workers of this process.
+/// The workers.
 #[derive(Debug)]
 pub struct Pool {
     address: SocketAddr,
@@ -81,14 +84,14 @@ impl Pool {
     ) -> Result<Pool, StartError> {
         assert!(options.worker_count > 0, "a pool without workers");
         let (sockets, address) = bind_all(&options.listen, options.worker_count)?;
-        let drain = Drain::new();
+        let drain = options.team.drain.clone();
         let (report, reports) = std_mpsc::channel();
         let (alive_token, alive) = mpsc::channel(1);
         let mut threads = Vec::with_capacity(options.worker_count);
         let stations = stations(options, metrics, factory, &drain, &report);
         // Each station holds one now, until it reports.
         drop(report);
-        let started = spawn_all(stations, &alive_token, &mut threads)
+        let started = spawn_all(stations, options.team.name, &alive_token, &mut threads)
             .and_then(|()| open_doors(sockets, options.worker_count, &reports));
         drop(alive_token);
         match started {
@@ -110,7 +113,8 @@ impl Pool {
         self.address
     }
 
-    /// Begins the drain: no new connections, and the grace time for those there are.
+    /// Begins the drain: no new connections, and the grace time for those there are; of the other
+    /// pools of the team too.
     pub fn drain(&self) {
         self.drain.begin();
     }
@@ -151,7 +155,7 @@ fn stations(
             worker_index,
             balance: Arc::clone(&balance),
             inboxes: outlets.clone(),
-            metrics: metrics.worker(worker_index),
+            metrics: metrics.worker(options.team.cells_from + worker_index),
         },
         inbox,
         report: report.clone(),
@@ -170,6 +174,7 @@ fn large_reads_per_worker(worker_count: usize) -> usize {
 
 fn spawn_all(
     stations: Vec<Station>,
+    name: &str,
     alive_token: &mpsc::Sender<Infallible>,
     threads: &mut Vec<WorkerThread>,
 ) -> Result<(), StartError> {
@@ -179,7 +184,7 @@ fn spawn_all(
             let _alive = alive_token;
             station.run()
         };
-        let spawned = thread::Builder::new().name(format!("rh-worker-{worker_index}")).spawn(body);
+        let spawned = thread::Builder::new().name(format!("rh-{name}-{worker_index}")).spawn(body);
         let failed = |source: io::Error| StartError::Runtime { worker_index, source };
         threads.push(spawned.map_err(failed)?);
     }

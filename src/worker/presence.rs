@@ -22,6 +22,11 @@ impl SharedStream {
     pub(super) fn new(stream: TcpStream) -> SharedStream {
         SharedStream(Rc::new(RefCell::new(stream)))
     }
+
+    /// The stream, if nobody else has it.
+    pub(super) fn into_stream(self) -> Option<TcpStream> {
+        Rc::into_inner(self.0).map(RefCell::into_inner)
+    }
 }
 
 /// Tells when a peer leaves.

@@ -37,32 +37,44 @@ impl Signals {
         Ok(Signals { runtime, terminate, interrupt })
     }
 
-    /// Waits until the workers have ended, by a signal or by themselves. Calls `on_stop` at the
-    /// first signal.
+    /// Waits until the workers of all pools have ended, by a signal or by themselves. Calls
+    /// `on_stop` at the first signal.
     pub fn supervise(
         mut self,
-        mut pool: Pool,
+        mut pools: Vec<Pool>,
         on_stop: impl FnOnce(),
     ) -> Result<Ending, WorkerFailed> {
         let ending = self.runtime.block_on(async {
             tokio::select! {
-                () = pool.ended() => return Ending::Drained,
+                () = all_ended(&mut pools) => return Ending::Drained,
                 name = next(&mut self.terminate, &mut self.interrupt) => {
                     info!(signal = name, "stopping: finishing what runs; once more stops at once");
-                    pool.drain();
+                    pools.iter().for_each(Pool::drain);
                     on_stop();
                 }
             }
             tokio::select! {
-                () = pool.ended() => Ending::Drained,
+                () = all_ended(&mut pools) => Ending::Drained,
                 _ = next(&mut self.terminate, &mut self.interrupt) => Ending::CutShort,
             }
         });
         match ending {
-            Ending::Drained => pool.join().map(|()| ending),
+            Ending::Drained => join_all(pools).map(|()| ending),
             Ending::CutShort => Ok(ending),
         }
     }
+}
+
+/// Ended pools say so again when they are asked again.
+async fn all_ended(pools: &mut [Pool]) {
+    for pool in pools {
+        pool.ended().await;
+    }
+}
+
+/// The first failure is the one that is told; the others are waited for all the same.
+fn join_all(pools: Vec<Pool>) -> Result<(), WorkerFailed> {
+    pools.into_iter().map(Pool::join).fold(Ok(()), Result::and)
 }
 
 /// Resolves with the name of the first SIGTERM or SIGINT, caught from the first poll on.

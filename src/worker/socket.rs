@@ -88,6 +88,12 @@ impl Socket {
         Ok(Socket { stream: SharedStream::new(stream).take(0), pace, metrics })
     }
 
+    /// The bare connection, for who moves its bytes another way; they are not counted here. `None`
+    /// while its presence is watched.
+    pub fn into_stream(self) -> Option<TcpStream> {
+        self.stream.into_inner().into_stream()
+    }
+
     fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(sent_bytes)) = &written {
             self.metrics.sent_bytes.add(*sent_bytes as u64);

@@ -46,6 +46,25 @@ fn a_comparison_in_miniature_ends_in_a_summary_and_leaves_nothing_else() {
 }
 
 #[test]
+fn a_comparison_of_relays_in_miniature_ends_in_a_summary() {
+    let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let out = work.path().join("out");
+    let [dir_text, out_text] = [work.path(), &out].map(|path| path.to_str().unwrap());
+    let mut arguments = vec!["compare-relay", "--rounds", "1", "--total", "8MB"];
+    arguments.extend(["--ringhold", env!("CARGO_BIN_EXE_ringhold")]);
+    arguments.extend(["--bench", env!("CARGO_BIN_EXE_ringhold-bench")]);
+    arguments.extend(["--dir", dir_text, "--out", out_text]);
+    let Some(output) = python(&arguments) else { return };
+    assert_succeeded(&output);
+    let summary = fs::read_to_string(out.join("summary.md")).unwrap();
+    assert!(summary.contains("| bytes through the relay, 4 connections: rate"), "{summary}");
+    let raw = fs::read_to_string(out.join("raw.csv")).unwrap();
+    for work in ["relay-one", "relay-four"] {
+        assert!(raw.contains(&format!("\n0,{work},ringhold,")), "{work}: {raw}");
+    }
+}
+
+#[test]
 fn a_comparison_that_does_not_fit_on_the_disk_is_refused() {
     let arguments = [
         ["compare", "--total", "999999GiB"],

@@ -53,6 +53,20 @@ fn upload_stores_a_greeting_and_the_files() {
     }
 }
 
+#[test]
+fn download_saves_a_file_with_every_block_verified() {
+    let daemon = Daemon::start();
+    let stored = daemon.connect().put("a.txt", b"a file");
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("fetched");
+    let url = format!("http://{}{}", daemon.address(), stored.target());
+    let output = start("download", &[&url, target.to_str().unwrap()]).wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.ends_with("fetched 6 bytes, every block verified\n"), "{said}");
+    assert_eq!(std::fs::read(target).unwrap(), b"a file");
+}
+
 /// The worker that a client is told of.
 fn greeting(client: &mut Client) -> String {
     let answer = client.get("/");

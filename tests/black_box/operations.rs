@@ -12,10 +12,11 @@ use crate::harness::{Daemon, fenced, objects, payload};
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 /// Files whose variables must exist.
-const PLACES: [&str; 5] = [
+const PLACES: [&str; 6] = [
     "Dockerfile",
     "deploy/compose.yaml",
     "deploy/ringhold.service",
+    "deploy/ringhold-relay.service",
     "deploy/check",
     "docs/operations.md",
 ];
@@ -42,13 +43,17 @@ fn a_file_comes_back_without_the_daemon_by_the_lines_of_the_page() {
 
 #[test]
 fn every_variable_of_the_deployment_is_one_that_the_daemon_reads() {
-    let help = Command::new(env!("CARGO_BIN_EXE_ringhold")).args(["serve", "--help"]).output();
-    let known = variables(&String::from_utf8(help.unwrap().stdout).unwrap());
+    let help = |command| {
+        let program = env!("CARGO_BIN_EXE_ringhold");
+        let output = Command::new(program).args([command, "--help"]).output().unwrap();
+        variables(&String::from_utf8(output.stdout).unwrap())
+    };
+    let known: BTreeSet<_> = help("serve").union(&help("relay")).cloned().collect();
     for place in PLACES {
         let used = variables(&text(place));
         assert!(place == "deploy/check" || !used.is_empty(), "{place} sets nothing");
         let unknown: Vec<_> = used.difference(&known).collect();
-        assert!(unknown.is_empty(), "{place} names {unknown:?}, which `serve --help` does not");
+        assert!(unknown.is_empty(), "{place} names {unknown:?}, which no `--help` does");
     }
 }
 

@@ -145,7 +145,11 @@ fn the_flags_of_the_other_commands_are_in_step_with_their_page() {
     let commands = [
         ("verify", none()),
         ("put", none()),
+        ("get", none()),
         ("copy", none()),
+        ("send", none()),
+        ("receive", none()),
+        ("relay", none()),
         ("doctor", of_serve),
         ("health", none()),
     ];

@@ -35,7 +35,9 @@ pub(crate) fn unreachable_documents(pages: &[Source]) -> Complaints {
 /// Flags named at the start of a line of a help text.
 pub(crate) fn flags(help: &str) -> BTreeSet<String> {
     let names = help.lines().filter_map(|line| {
-        let at = line.trim_start().strip_prefix("-h, ").unwrap_or(line.trim_start());
+        let at = line.trim_start();
+        // Some have a letter, too.
+        let at = at.split_once(", ").filter(|(short, _)| short.len() == 2).map_or(at, |(_, at)| at);
         let name: String = at.strip_prefix("--")?.chars().take_while(|c| is_flag(*c)).collect();
         Some(format!("--{name}"))
     });

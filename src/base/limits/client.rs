@@ -1,6 +1,7 @@
 //! Transfers to and from a daemon.
 
 use super::http::{KEEP_ALIVE_TIMEOUT_S, PARTS_MAX};
+use super::store::HASH_BLOCKS_MAX;
 
 /// Bytes of one frame of an upload: one read of the source, one write to the socket.
 pub const UPLOAD_FRAME_SIZE: usize = 256 << 10;
@@ -21,3 +22,52 @@ pub const CLIENT_IDLE_TIMEOUT_S: u64 = 120;
 pub const CLIENT_KEEP_ALIVE_S: u64 = KEEP_ALIVE_TIMEOUT_S / 2;
 /// Longest answer to an upload, bytes: 2 KiB for each of the most files.
 pub const UPLOAD_ANSWER_SIZE_MAX: usize = PARTS_MAX * (2 << 10);
+/// Default pieces of an arriving file on their way to the disk at once: eight reach the limit of a
+/// fast drive, and there are as many again to fill the gaps between them.
+pub const DOCK_IN_FLIGHT_DEFAULT: usize = 16;
+/// Most of them.
+pub const DOCK_IN_FLIGHT_MAX: usize = 64;
+/// Bytes of one buffer of an arriving file.
+pub const DOCK_CHUNK_SIZE: usize = 1 << 20;
+/// Stack of the thread that writes arriving files, bytes: it submits, and copies into buffers.
+pub const DOCK_STACK_SIZE: usize = 1 << 20;
+/// Longest wait for what the disk has under way after a file was given up, seconds: a disk that
+/// hangs does not hold whoever waits for the error.
+pub const DOCK_END_TIMEOUT_S: u64 = 10;
+/// Smallest block that a journal of a download can be about, bytes: smaller ones are more of them
+/// than anybody has a use for.
+pub const JOURNAL_BLOCK_SIZE_MIN: u64 = 4096;
+/// Longest journal that is read, bytes: twice the records that a file can have, for those that were
+/// written again after their block was found bad.
+pub const JOURNAL_SIZE_MAX: u64 = 72 + 2 * 48 * HASH_BLOCKS_MAX as u64;
+/// Longest manifest that is read, bytes: a quoted hash and its comma for each of the most blocks, and
+/// room for spaces.
+pub const MANIFEST_SIZE_MAX: usize = (HASH_BLOCKS_MAX + 100) * 68;
+/// Redirects followed for one request of a download.
+pub const DOWNLOAD_REDIRECTS_MAX: usize = 5;
+/// Default connections of a download.
+pub const DOWNLOAD_CONNECTIONS_DEFAULT: u8 = 4;
+/// Blocks of one request: with one, a process that dies loses no more than one for each connection,
+/// whatever the network has in its buffers. More connections are the answer to a far network.
+pub const DOWNLOAD_RUN_BLOCKS: u32 = 1;
+/// Bytes written at once: a block of the usual size; larger ones come in several pieces, so that
+/// memory does not grow with the file.
+pub const DOWNLOAD_PIECE_SIZE: usize = 1 << 20;
+/// Default time without a byte after which a connection of a download is given up, seconds.
+pub const DOWNLOAD_STALL_DEFAULT_S: u64 = 30;
+/// Default tries of a block after its first.
+pub const DOWNLOAD_RETRIES_DEFAULT: u32 = 5;
+/// Most of them: with the longest pauses, most of an hour.
+pub const DOWNLOAD_RETRIES_MAX: u32 = 100;
+/// Most blocks, bytes together, that wait for those before them where a file goes out in order.
+pub const DOWNLOAD_WINDOW_SIZE_MAX: u64 = 64 << 20;
+/// Pieces of a stream that wait to go out: one is written while the next comes.
+pub const STREAM_PIECES_QUEUED: usize = 2;
+/// Pieces of a download on their way to the disk at once, and buffers for them: what reaches the limit
+/// of a fast drive. More connections wait for their turns.
+pub const DOWNLOAD_WRITES_IN_FLIGHT: usize = 8;
+/// Pieces of a part read at once when it is looked at again.
+pub const DOWNLOAD_READS_IN_FLIGHT: usize = 8;
+
+const _: () = assert!(DOWNLOAD_READS_IN_FLIGHT <= DOWNLOAD_WRITES_IN_FLIGHT, "a turn for each");
+const _: () = assert!(DOWNLOAD_PIECE_SIZE == DOCK_CHUNK_SIZE, "a piece is one write");

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    CopyArguments, DoctorArguments, Generated, HealthArguments, PutArguments, ServeArguments,
-    VerifyArguments,
+    CopyArguments, DoctorArguments, Generated, GetArguments, HealthArguments, PutArguments,
+    ReceiveArguments, RelayArguments, SendArguments, ServeArguments, VerifyArguments,
 };
 
 /// Storage daemon for Linux: files in and out over HTTP, durable, hashed, with IDs that cannot be
@@ -28,6 +28,14 @@ pub enum Command {
     Copy(CopyArguments),
     /// Upload files: streamed, checked, one file ID a line
     Put(PutArguments),
+    /// Fetch a file: over several connections, every block checked, gone on with after a stop
+    Get(GetArguments),
+    /// Bring together two ends that both connect out, and move their bytes
+    Relay(RelayArguments),
+    /// Send files and folders to whoever has the code, through a relay that cannot read them
+    Send(SendArguments),
+    /// Receive what somebody sends who told a code
+    Receive(ReceiveArguments),
     /// Say what works here for `serve`, what does not, and the remedy
     Doctor(DoctorArguments),
     /// Ask a running daemon whether it is ready: exit code 0 if it is, 1 if not
@@ -90,8 +98,17 @@ mod tests {
             &["ringhold", "copy", "only-one"],
             &["ringhold", "copy", "--progress", "sometimes", "a", "b"],
             &["ringhold", "put"],
+            &["ringhold", "relay", "--expire", "1"],
             &["ringhold", "put", "--retries", "101", "a"],
             &["ringhold", "put", "--progress", "sometimes", "a"],
+            &["ringhold", "send"],
+            &["ringhold", "send", "-j", "0", "a"],
+            &["ringhold", "send", "-j", "17", "a"],
+            &["ringhold", "send", "--words", "9", "a"],
+            &["ringhold", "receive", "one", "two"],
+            &["ringhold", "get"],
+            &["ringhold", "get", "-j", "0", "0:a"],
+            &["ringhold", "get", "-j", "256", "0:a"],
             &["ringhold", "sever"],
         ] {
             let refused = Arguments::try_parse_from(wrong).unwrap_err();

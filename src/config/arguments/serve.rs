@@ -56,6 +56,9 @@ pub struct ServeArguments {
     #[arg(long, value_name = "CIDR", env = "RINGHOLD_IMPORT_ALLOW", value_delimiter = ',',
           value_parser = parse_network)]
     pub import_allow: Vec<IpNet>,
+    /// Address of a relay beside HTTP, with the limits that `ringhold relay` has by default
+    #[arg(long, value_name = "HOST:PORT", env = "RINGHOLD_RELAY", value_parser = parse_address)]
+    pub relay: Option<SocketAddr>,
     /// How long running requests may go on after SIGTERM or SIGINT
     #[arg(long, value_name = "TIME", env = "RINGHOLD_GRACE", default_value = "30s",
           value_parser = parse_duration)]

@@ -132,7 +132,8 @@ fn runtimes() -> Vec<RuntimeKind> {
 
 fn options(runtime: RuntimeKind, worker_count: usize) -> PoolOptions {
     let listen = Listen::Address(SocketAddr::from(([127, 0, 0, 1], 0)));
-    PoolOptions { listen, worker_count, connections_max: 1_000, runtime, grace: PATIENCE }
+    let (connections_max, team) = (1_000, Team::default());
+    PoolOptions { listen, worker_count, connections_max, runtime, grace: PATIENCE, team }
 }
 
 /// Sends a request and keeps the connection.
@@ -354,6 +355,27 @@ fn large_reads_stay_within_the_memory_they_are_promised() {
     assert_eq!([1, 2, 4, 8, 64].map(large_reads_per_worker), [4, 2, 1, 1, 1]);
 }
 
+#[test]
+fn pools_of_one_team_stop_together() {
+    let (one, other) = (Scene::new(), Scene::new());
+    let team = Team::default();
+    let metrics = Metrics::new(3);
+    let start = |name, worker_count, cells_from, scene: &Arc<Scene>| {
+        let team = Team { name, cells_from, ..team.clone() };
+        let options = PoolOptions { team, ..options(RuntimeKind::Plain, worker_count) };
+        Pool::start(&options, &metrics, &greeters(scene)).unwrap()
+    };
+    let (first, second) = (start("one", 2, 0, &one), start("other", 1, 2, &other));
+    let _asked = ask(second.local_addr(), "/where");
+    wait_until("its own cells count", || metrics.worker(2).connections_accepted.get() == 1);
+    assert_eq!([0, 1].map(|index| metrics.worker(index).connections_accepted.get()), [0, 0]);
+    // A worker that fails does the same.
+    first.drain();
+    second.join().unwrap();
+    first.join().unwrap();
+    assert_eq!((one.events(), other.events()), (vec!["closed", "closed"], vec!["closed"]));
+}
+
 /// One test for both: signals reach the whole process, so two tests would hear each other's.
 #[test]
 fn the_first_signal_drains_and_the_second_one_does_not_wait() {
@@ -367,7 +389,7 @@ fn the_first_signal_drains_and_the_second_one_does_not_wait() {
     let pool = start(&scene);
     send(Signal::TERM);
     let note = || scene.note("stopping");
-    assert_eq!(signals.supervise(pool, note).unwrap(), Ending::Drained);
+    assert_eq!(signals.supervise(vec![pool], note).unwrap(), Ending::Drained);
     let events = scene.events();
     assert!(events.contains(&"stopping") && events.contains(&"closed"), "{events:?}");
 
@@ -376,7 +398,7 @@ fn the_first_signal_drains_and_the_second_one_does_not_wait() {
     let address = pool.local_addr();
     let _running = ask(address, "/slow");
     wait_until("the slow request runs", || scene.begun.load(Ordering::SeqCst) == 1);
-    let supervising = thread::spawn(move || signals.supervise(pool, || ()).unwrap());
+    let supervising = thread::spawn(move || signals.supervise(vec![pool], || ()).unwrap());
     send(Signal::INT);
     wait_until("the port is closed", || TcpStream::connect(address).is_err());
     send(Signal::TERM);

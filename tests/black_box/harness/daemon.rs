@@ -1,4 +1,4 @@
-//! The daemon as a child process.
+//! The daemon as a child process, or the relay.
 //!
 //! 1. [`Setup`] collects flags; [`Setup::start`] runs `ringhold serve` on a free port and waits
 //!    for the log line `listening`, which names the address.
@@ -79,6 +79,7 @@ pub(crate) fn signal(pid: u32, name: &str) {
 /// How to start a daemon; can be used again to restart it on the same root.
 #[derive(Clone)]
 pub(crate) struct Setup {
+    command: &'static str,
     root: Arc<TempDir>,
     flags: Vec<String>,
     environment: Vec<(String, String)>,
@@ -86,6 +87,7 @@ pub(crate) struct Setup {
     user: Option<(u32, PathBuf)>,
     memlock_kib: Option<u32>,
     passed_socket: Option<Arc<OwnedFd>>,
+    host: Option<String>,
 }
 
 impl Setup {
@@ -94,12 +96,18 @@ impl Setup {
         Setup::at(Path::new(env!("CARGO_TARGET_TMPDIR")))
     }
 
+    /// A relay alone instead of the daemon.
+    pub(crate) fn relay() -> Setup {
+        Setup { command: "relay", ..Setup::new() }
+    }
+
     /// The defaults, on a fresh root below `dir`.
     pub(crate) fn at(dir: &Path) -> Setup {
         // The test runner shows it with the output of a test that fails.
         println!("RINGHOLD_TEST_SEED={}", seed());
         let root = tempfile::Builder::new().prefix("ringhold-test-").tempdir_in(dir).unwrap();
         Setup {
+            command: "serve",
             root: Arc::new(root),
             flags: Vec::new(),
             environment: vec![("SECRET_KEY".to_owned(), SECRET_KEY.to_owned())],
@@ -107,6 +115,7 @@ impl Setup {
             user: None,
             memlock_kib: None,
             passed_socket: None,
+            host: None,
         }
     }
 
@@ -169,6 +178,12 @@ impl Setup {
         self.env("LISTEN_FDS", "1")
     }
 
+    /// Runs on a host of [`Hosts`](super::Hosts), by the name of its namespace.
+    pub(crate) fn on_host(mut self, namespace: &str) -> Setup {
+        self.host = Some(namespace.to_owned());
+        self
+    }
+
     /// The directory the daemon keeps its files in.
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
@@ -222,11 +237,23 @@ impl Setup {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", &format!("{}exec \"$0\" \"$@\"", self.preparation())]).arg(&binary);
         let is_prepared = self.memlock_kib.is_some() || self.passed_socket.is_some();
-        let mut command = if is_prepared { shell } else { Command::new(binary) };
+        let mut command = match &self.host {
+            // It becomes the daemon, with the same process ID.
+            Some(namespace) => {
+                let mut ip = Command::new("ip");
+                ip.args(["netns", "exec", namespace]).arg(binary);
+                ip
+            }
+            None if is_prepared => shell,
+            None => Command::new(binary),
+        };
         if let Some((uid, _)) = &self.user {
             command.uid(*uid).gid(*uid);
         }
-        command.args(["serve", "--root"]).arg(self.root());
+        command.arg(self.command);
+        if self.command == "serve" {
+            command.arg("--root").arg(self.root());
+        }
         if !self.flags.iter().any(|flag| flag == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
@@ -279,6 +306,13 @@ impl Daemon {
     /// The directory it keeps its files in.
     pub(crate) fn root(&self) -> &Path {
         self.setup.root()
+    }
+
+    /// Another address that the line `listening` names, by its field.
+    pub(crate) fn address_of(&self, field: &str) -> SocketAddr {
+        let log = self.log.lock().unwrap();
+        let found = log.iter().find_map(|line| listening_field(line, field));
+        found.unwrap_or_else(|| panic!("no `{field}` in the line `listening`"))
     }
 
     /// Its process.
@@ -415,9 +449,13 @@ fn collect(stderr: ChildStderr, log: Arc<Mutex<Vec<String>>>) -> JoinHandle<()> 
 }
 
 fn listening_address(line: &str) -> Option<SocketAddr> {
+    listening_field(line, "address")
+}
+
+fn listening_field(line: &str, field: &str) -> Option<SocketAddr> {
     let json: Value = serde_json::from_str(line).ok()?;
     let fields = json.get("fields").unwrap_or(&json);
-    (fields["message"] == "listening").then(|| fields["address"].as_str()?.parse().ok()).flatten()
+    (fields["message"] == "listening").then(|| fields[field].as_str()?.parse().ok()).flatten()
 }
 
 /// Whether a log line is a WARN, an ERROR, or no log line at all (a panic, say).
