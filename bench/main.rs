@@ -3,6 +3,7 @@
 //! the bench: below are its commands (1), below them what they report with (0), and below all of
 //! it the library.
 
+mod bare;
 mod disk;
 mod http;
 mod report;
@@ -27,6 +28,8 @@ enum Command {
     Disk(disk::DiskArguments),
     /// Put load on an HTTP server, and measure its answers
     Http(http::HttpArguments),
+    /// Be a server that only receives and sends: what any server's requests cost at least
+    Bare(bare::BareArguments),
 }
 
 fn main() -> ExitCode {
@@ -45,5 +48,6 @@ fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
         Command::Disk(arguments) => disk::run(arguments),
         Command::Http(arguments) => http::run(arguments),
+        Command::Bare(arguments) => bare::run(&arguments),
     }
 }

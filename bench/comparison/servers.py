@@ -84,6 +84,12 @@ def ringhold(server, _directory, root, port, _config_path):
     return command, ""
 
 
+def bare(server, _directory, _root, port, _config_path):
+    """Receives and sends 4 KiB, and nothing else: the limit for servers, and no server."""
+    return [server.path, "bare", "--listen", f"127.0.0.1:{port}", "--size", "4KiB",
+            "--workers", str(WORKERS)], ""
+
+
 def nginx(server, directory, root, port, config_path):
     """PUT by its WebDAV module, sendfile, descriptors kept open; no hash."""
     user = "user root;" if os.geteuid() == 0 else ""
@@ -145,8 +151,12 @@ def rclone(server, _directory, root, port, _config_path):
             "--vfs-cache-mode", "off", "--log-level", "ERROR", "--config", "/dev/null"], ""
 
 
-COMMANDS = {"ringhold": ringhold, "nginx": nginx, "caddy": caddy, "dufs": dufs,
+COMMANDS = {"ringhold": ringhold, "ringhold-bench": bare, "nginx": nginx, "caddy": caddy, "dufs": dufs,
             "copyparty": copyparty, "rclone": rclone}
+
+
+# Built here, and in every run.
+OURS = ("ringhold", "ringhold-bench")
 
 
 def known():
@@ -163,6 +173,7 @@ def known():
         Server("copyparty", "copyparty", "pip install copyparty", form_prefix="/files/"),
         Server("caddy", "caddy", "apt-get install caddy", "version", put_prefix=None),
         Server("rclone", "rclone", "apt-get install rclone", "version"),
+        Server("bare", "ringhold-bench", build, put_prefix=None, works=("get-hot",)),
     ]
 
 
@@ -170,7 +181,7 @@ def chosen(names, programs, say):
     """Those of the names that are installed; says of the others how to install them."""
     found = []
     for server in known():
-        if names is not None and server.program not in names and server.program != "ringhold":
+        if names is not None and server.program not in names and server.program not in OURS:
             continue
         if server.find(programs):
             found.append(server)

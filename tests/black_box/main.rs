@@ -4,6 +4,7 @@
 //! `RINGHOLD_TEST_SEED` changes every payload.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
+mod bench_bare;
 mod bench_disk;
 mod bench_http;
 mod comparison;
