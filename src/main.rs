@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     // A command line that makes no sense ends here, with 2; --help and --version with 0.
     let arguments = Arguments::parse();
     let environment = Environment::of_process();
-    let _log = match cli::prepare(&environment) {
+    let _log = match cli::prepare(&arguments.command, &environment) {
         Ok(log) => log,
         Err(failure) => {
             say(&failure);

@@ -6,14 +6,21 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tracing::debug;
 
 use super::Failure;
-use crate::config::Environment;
+use crate::config::{Command, Environment};
 use crate::telemetry::{LogGuard, LogStyle, start_logs};
 
 /// Starts the log, with the filter of `RINGHOLD_LOG`, and raises the limit on open descriptors.
 /// Once, before anything else; what it returns is held to the end, for the log's last lines.
-pub fn prepare(environment: &Environment) -> Result<LogGuard, Failure> {
+pub fn prepare(command: &Command, environment: &Environment) -> Result<LogGuard, Failure> {
     let filter = environment.get("RINGHOLD_LOG").map(|filter| filter.to_string_lossy());
-    let style = if stderr().is_terminal() { LogStyle::Human } else { LogStyle::Json };
+    let is_daemon = matches!(command, Command::Serve(_) | Command::Relay(_));
+    let style = if stderr().is_terminal() {
+        LogStyle::Human
+    } else if is_daemon {
+        LogStyle::JsonBuffered
+    } else {
+        LogStyle::Json
+    };
     let log = start_logs(filter.as_deref().unwrap_or("info"), style).map_err(Failure::usage)?;
     raise_descriptor_limit();
     Ok(log)

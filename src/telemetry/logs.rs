@@ -1,6 +1,7 @@
 //! The log: one subscriber per process, to stderr, for people on a terminal and as JSON lines
-//! otherwise. JSON lines go through a buffer (`log_writer.rs`), so that a worker never waits for
-//! who reads them; a person sees each line when it is written.
+//! otherwise. Those of a daemon go through a buffer (`log_writer.rs`), so that a worker never waits
+//! for who reads them; of any other command each line is there when it is written, in order with
+//! what the command itself says on stderr.
 //!
 //! Who can read the log shall not be able to read files, so no line holds a secret, a token or a
 //! whole file ID:
@@ -32,6 +33,8 @@ pub enum LogStyle {
     Human,
     /// A program: one JSON object a line.
     Json,
+    /// The same, through a buffer.
+    JsonBuffered,
 }
 
 /// The log could not be started.
@@ -66,8 +69,8 @@ impl Drop for LogGuard {
 pub fn start_logs(filter: &str, style: LogStyle) -> Result<LogGuard, LogError> {
     let filter = parse_filter(filter)?;
     let (subscriber, writer) = match style {
-        LogStyle::Human => (subscriber(filter, style, io::stderr), None),
-        LogStyle::Json => {
+        LogStyle::Human | LogStyle::Json => (subscriber(filter, style, io::stderr), None),
+        LogStyle::JsonBuffered => {
             let writer = LogWriter::start(io::stderr()).map_err(|error| {
                 LogError(format!("cannot start the thread that writes the log: {error}"))
             })?;
@@ -92,7 +95,7 @@ where
             builder.with_ansi(false).with_target(false).finish().with(filter_fn(is_own)).into()
         }
         // Nothing here opens spans, so none is looked for.
-        LogStyle::Json => {
+        LogStyle::Json | LogStyle::JsonBuffered => {
             let builder = builder.json().flatten_event(true).with_current_span(false);
             builder.with_span_list(false).finish().with(filter_fn(is_own)).into()
         }
@@ -160,11 +163,11 @@ mod tests {
         let sink = Sink::default();
         let filter = parse_filter("trace").unwrap();
         match style {
-            LogStyle::Human => {
+            LogStyle::Human | LogStyle::Json => {
                 let writer = sink.clone();
                 with_default(&subscriber(filter, style, move || writer.clone()), events);
             }
-            LogStyle::Json => {
+            LogStyle::JsonBuffered => {
                 let writer = LogWriter::start(sink.clone()).unwrap();
                 with_default(&subscriber(filter, style, writer.clone()), events);
                 while !writer.flush() {}
@@ -200,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_libraries_say_is_not_written() {
-        for style in [LogStyle::Human, LogStyle::Json] {
+        for style in [LogStyle::Human, LogStyle::Json, LogStyle::JsonBuffered] {
             let log = logged(style, || {
                 warn!(target: "hyper::proto", "GET /files/secret");
                 trace!(target: "ringholdings", "of another crate");

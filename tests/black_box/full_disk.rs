@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringhold::base::limits::FREE_SPACE_AGE_REFUSAL_MS;
+
 use crate::harness::{Client, Daemon, Engine, Payload, Response, Setup, Uploaded, Volume};
 use crate::harness::{allocated_bytes, engines, free_bytes, heavy, objects, payload, staged};
 use crate::harness::{names_below, verify_object};
@@ -272,6 +274,8 @@ fn a_disk_that_others_fill_is_full_for_uploads_of_any_size_and_no_failed_one() {
             assert_eq!(daemon.get("/readyz").status, 200, "full is not failed");
             assert!(daemon.get(&kept.target()).body == payload(1, 300_000));
             std::fs::remove_file(&other).unwrap();
+            // So long a refusal's look at the disk counts for those after it.
+            thread::sleep(Duration::from_millis(FREE_SPACE_AGE_REFUSAL_MS));
             daemon.connect().put("again", &payload(3, 1_000_000));
         }
         assert_eq!(staged(daemon.root()).len(), 0);
