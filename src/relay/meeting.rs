@@ -100,3 +100,49 @@ fn guest(
     let (over, is_over) = oneshot::channel();
     Ok((Guest { stream: stream.into_std()?, peer, over }, is_over))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::relay::RelayOptions;
+
+    async fn connection() -> TcpStream {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (ours, _theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
+        ours.unwrap()
+    }
+
+    /// Whether the pairing of an end that comes to the first worker and one that waits at the
+    /// second is served by the second.
+    async fn is_served_there(registry: &Registry, workers: (usize, usize)) -> bool {
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let (meeting, inbox) = oneshot::channel();
+        let there = Waiter { worker_index: workers.1, meeting };
+        let (stream, waiting) = (connection().await, connection().await);
+        let host = async {
+            match inbox.await.unwrap() {
+                Meeting::Host(guest) => drop(guest),
+                Meeting::Visit(host) => drop(visit(host, waiting, peer).unwrap()),
+                Meeting::Replaced => panic!("nobody took its place"),
+            }
+        };
+        let (paired, ()) = tokio::join!(meet(registry, workers.0, there, stream, peer), host);
+        matches!(paired.unwrap().unwrap(), Paired::Guest(_))
+    }
+
+    #[tokio::test]
+    async fn a_pairing_goes_to_the_worker_that_has_fewer() {
+        let registry = Registry::new(RelayOptions::default(), 2);
+        assert!(!is_served_there(&registry, (0, 1)).await, "equals: who comes keeps it");
+        let one = registry.host(0);
+        assert!(is_served_there(&registry, (0, 1)).await);
+        assert!(!is_served_there(&registry, (1, 0)).await);
+        let _two = [registry.host(1), registry.host(1)];
+        assert!(!is_served_there(&registry, (0, 1)).await);
+        drop(one);
+        assert!(is_served_there(&registry, (1, 0)).await);
+    }
+}

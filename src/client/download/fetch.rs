@@ -2,7 +2,8 @@
 //!
 //! 1. Each connection is a task that takes a run of blocks from the plan and asks for its range.
 //! 2. What comes is hashed block by block (by the disk's thread, where it is copied anyway), written,
-//!    noted in the journal, and only then counted. The next byte is read after that: a process that dies loses one block for each connection.
+//!    noted in the journal, and only then counted. The next byte is read after that: a process that
+//!    dies loses one block for each connection.
 //! 3. What fails goes back to the plan, where any connection finds it, and who failed makes a pause.
 //! 4. The first error that trying again does not help ends all of them. A server that answers with
 //!    the whole file ends them too: `whole.rs` goes on.
