@@ -34,6 +34,11 @@ pub const DOCK_STACK_SIZE: usize = 1 << 20;
 /// Longest wait for what the disk has under way after a file was given up, seconds: a disk that
 /// hangs does not hold whoever waits for the error.
 pub const DOCK_END_TIMEOUT_S: u64 = 10;
+/// Time in which a part that another process has may become free, milliseconds: the kernel takes
+/// that long, and less, to take a killed process's ring apart.
+pub const PART_LOCK_PATIENCE_MS: u64 = 3_000;
+/// Pause between two looks whether it is, milliseconds.
+pub const PART_LOCK_INTERVAL_MS: u64 = 20;
 /// Smallest block that a journal of a download can be about, bytes: smaller ones are more of them
 /// than anybody has a use for.
 pub const JOURNAL_BLOCK_SIZE_MIN: u64 = 4096;

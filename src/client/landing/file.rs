@@ -19,14 +19,15 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::RwLock;
+use tokio::time::{Instant, sleep};
 
 use super::dock::Dock;
 use super::error::LandingError;
-use crate::base::limits::BLOCK_SIZE;
+use crate::base::limits::{BLOCK_SIZE, PART_LOCK_INTERVAL_MS, PART_LOCK_PATIENCE_MS};
 use crate::copy::directory;
 use crate::disk::{
     Disk, DiskError, DiskErrorKind, File, Lease, Pool, Stat, read_blocks, write_all,
@@ -111,7 +112,7 @@ impl Dock {
     pub(crate) async fn resume(&self, part: &Path, berth: Berth) -> Result<Landing, LandingError> {
         let (part, size) = (part.to_owned(), berth.size_bytes);
         let opened = self.run(move |disk| async move {
-            let file = File::adopt(open_part(&part)?, part);
+            let file = File::adopt(claim_part(&part).await?, part);
             prepare(&*disk, &file, size).await?;
             Ok(file)
         });
@@ -351,6 +352,20 @@ async fn give(
     match disk.set_attributes(file, wanted).await {
         Err(error) if cannot(&error) => Ok(false),
         set => Ok(set.map(|()| true)?),
+    }
+}
+
+/// The part, locked. A process that was killed with operations in its ring keeps the lock until the
+/// kernel has taken the ring apart, some time after the process is gone: so it is asked for again.
+async fn claim_part(part: &Path) -> Result<fs::File, LandingError> {
+    let given_up = Instant::now() + Duration::from_millis(PART_LOCK_PATIENCE_MS);
+    loop {
+        match open_part(part) {
+            Err(LandingError::Busy) if Instant::now() < given_up => {
+                sleep(Duration::from_millis(PART_LOCK_INTERVAL_MS)).await;
+            }
+            claimed => return claimed,
+        }
     }
 }
 
