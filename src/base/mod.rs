@@ -3,6 +3,7 @@
 
 pub mod causes;
 pub mod cgroup;
+pub mod chance;
 pub mod clock;
 pub mod cores;
 pub mod host;

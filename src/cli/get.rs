@@ -20,6 +20,7 @@ use serde::Serialize;
 use tokio::runtime::Builder;
 
 use super::progress_bar::{endless_bar, progress_bar};
+use super::stopping::{stopped_by, unless_stopped};
 use super::{Failure, figures, printable};
 use crate::client::{ClientError, Download, DownloadError, Downloaded};
 use crate::config::{Environment, GetArguments, GetCommand, GetSource, GetTarget};
@@ -181,23 +182,8 @@ fn what_is_kept(download: &Download, target: Option<&Path>) -> String {
     }
 }
 
-/// Does the work, or ends it at a SIGTERM or SIGINT and says what is left.
-async fn unless_stopped<T>(
-    work: impl Future<Output = T>,
-    what_is_left: impl Fn() -> String,
-) -> Result<T, Failure> {
-    tokio::select! {
-        biased;
-        signal = interrupted() => {
-            let name = signal.map_err(Failure::failed)?;
-            Err(Failure::failed(format!("{name} stopped it: {}", what_is_left())))
-        }
-        done = work => Ok(done),
-    }
-}
-
-/// The same; a signal that comes while the file gets its name waits for that, and a second one does
-/// not.
+/// As [`unless_stopped`]; a signal that comes while the file gets its name waits for that, and a
+/// second one does not.
 async fn unless_stopped_before_naming<T>(
     mut work: impl Future<Output = T> + Unpin,
     download: &Download,
@@ -208,7 +194,7 @@ async fn unless_stopped_before_naming<T>(
         signal = interrupted() => {
             let name = signal.map_err(Failure::failed)?;
             if !download.progress().is_being_named() {
-                return Err(Failure::failed(format!("{name} stopped it: {}", what_is_left())));
+                return Err(stopped_by(name, &what_is_left()));
             }
         }
         done = &mut work => return Ok(done),

@@ -24,6 +24,7 @@ mod relay;
 mod relay_pool;
 mod send;
 mod serve;
+mod stopping;
 mod transfer_watch;
 mod verify;
 

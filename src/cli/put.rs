@@ -8,7 +8,6 @@
 //! is awaited, as it says what was stored.
 
 use std::cell::Cell;
-use std::future::Future;
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -21,7 +20,9 @@ use tracing::info;
 
 use super::progress_bar::{endless_bar, progress_bar};
 use super::put_sources::{Source, sources};
+use super::stopping::unless_stopped;
 use super::{Failure, figures, printable};
+use crate::base::chance::chance;
 use crate::client::{Client, ClientError, Sent, Upload, UploadAnswer};
 use crate::config::{Environment, PutArguments, PutCommand};
 use crate::plan::retry_pause;
@@ -80,14 +81,14 @@ impl Job<'_> {
             }
             let pause = retry_pause(try_index, chance(), error.retry_after());
             info!("{failure}; trying again in {}", figures::seconds(pause));
-            unless_stopped(sleep(pause)).await?;
+            unless_stopped(sleep(pause), nothing_stored).await?;
         }
         unreachable!("the last try returns")
     }
 
     /// All three steps, once.
     async fn attempt(&self, is_consumed: &Cell<bool>) -> Result<Vec<UploadAnswer>, Fault> {
-        let sending = unless_stopped(self.send_all(is_consumed));
+        let sending = unless_stopped(self.send_all(is_consumed), nothing_stored);
         let upload = sending.await.map_err(Fault::Final)??;
         let stored = self.close(upload).await?;
         Ok(stored)
@@ -146,8 +147,8 @@ impl Job<'_> {
                 info!("{name}: everything was sent, waiting for the answer; once more stops at once");
             }
         }
-        let unknown = |_| Failure::failed("stopped: nobody knows whether the files are stored");
-        unless_stopped(closing).await.map_err(unknown).map_err(Fault::Final)?.map_err(Fault::Client)
+        let unknown = || "nobody knows whether the files are stored".to_owned();
+        unless_stopped(closing, unknown).await.map_err(Fault::Final)?.map_err(Fault::Client)
     }
 
     fn failure(&self, error: &ClientError) -> Failure {
@@ -203,24 +204,8 @@ fn unchanged(source: &Source, sent: &Sent, size_bytes: Option<u64>) -> Result<()
     ))))
 }
 
-/// Does the work, or ends it at a SIGTERM or SIGINT.
-async fn unless_stopped<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
-    tokio::select! {
-        biased;
-        signal = interrupted() => {
-            let name = signal.map_err(Failure::failed)?;
-            Err(Failure::failed(format!("{name} stopped it: nothing is stored")))
-        }
-        done = work => Ok(done),
-    }
-}
-
-/// A byte of randomness; without any, everybody comes back at the same time.
-fn chance() -> u8 {
-    let mut byte = [0];
-    let _ = getrandom::fill(&mut byte);
-    let [byte] = byte;
-    byte
+fn nothing_stored() -> String {
+    "nothing is stored".to_owned()
 }
 
 impl From<ClientError> for Fault {

@@ -62,24 +62,13 @@ impl DownloadError {
             | DownloadError::BlocksTooLarge { .. } => false,
         }
     }
-}
 
-impl DownloadError {
     /// Whether the same request may be answered better a moment later.
     pub(super) fn may_pass(&self) -> bool {
-        match self {
-            // A damaged head of an answer is nonsense, too.
-            DownloadError::Server(ClientError::Nonsense(_)) | DownloadError::Damaged(_) => true,
-            DownloadError::Server(error) => error.is_worth_a_retry(),
-            DownloadError::Changed
-            | DownloadError::Mismatch { .. }
-            | DownloadError::Exists
-            | DownloadError::Busy
-            | DownloadError::NoRoom(_)
-            | DownloadError::Target(_)
-            | DownloadError::Output(_)
-            | DownloadError::BlocksTooLarge { .. } => false,
-        }
+        // A damaged head of an answer is nonsense, too.
+        let is_nonsense = matches!(self, DownloadError::Server(ClientError::Nonsense(_)));
+        let is_another_file = matches!(self, DownloadError::Changed);
+        is_nonsense || self.is_worth_a_retry() && !is_another_file
     }
 }
 

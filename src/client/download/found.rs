@@ -19,6 +19,7 @@ use super::digests::{Expected, told_digests};
 use super::error::DownloadError;
 use super::origin::{Origin, refusal, source_headers, text};
 use super::outline::Outline;
+use crate::base::chance::chance;
 use crate::base::limits::MANIFEST_SIZE_MAX;
 use crate::client::ClientError;
 use crate::plan::retry_pause;
@@ -154,11 +155,7 @@ where
 /// How long to wait after a failure.
 pub(super) fn pause_after(error: &DownloadError, try_index: u32) -> Duration {
     let asked = if let DownloadError::Server(error) = error { error.retry_after() } else { None };
-    let mut byte = [0];
-    // Without randomness everybody comes back at the same time.
-    let _ = getrandom::fill(&mut byte);
-    let [byte] = byte;
-    retry_pause(try_index, byte, asked)
+    retry_pause(try_index, chance(), asked)
 }
 
 fn way(size_bytes: Option<u64>, headers: &HeaderMap) -> Way {

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::error::{Fault, TransferError};
 use super::notice::{Notice, Notices};
+use crate::base::chance::chance;
 use crate::base::limits::{
     PEER_FRUITLESS_TRIES_MAX, PEER_LINE_USEFUL_S, PEER_RETRY_DOUBLINGS_MAX, PEER_TAMPERED_LINES_MAX,
 };
@@ -185,14 +186,6 @@ impl fmt::Debug for Meeting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Meeting")
     }
-}
-
-/// A byte of randomness; without any, everybody comes back at the same time.
-fn chance() -> u8 {
-    let mut byte = [0];
-    let _ = getrandom::fill(&mut byte);
-    let [byte] = byte;
-    byte
 }
 
 #[cfg(test)]
