@@ -26,8 +26,9 @@ use super::cold::ColdReads;
 use super::error::StoreError;
 use super::seal::Seal;
 use crate::base::limits::{
-    CACHE_ENTRY_OVERHEAD, CACHE_LOOKS_MAX, CACHE_NEWCOMERS_PER_ENTRY, CACHE_SHARDS, CACHE_SIZE,
-    DESCRIPTORS_KEPT_SHARE, OPENED_AGE_MAX_S, OPENED_SIZE,
+    CACHE_ENTRY_OVERHEAD, CACHE_LOOKS_MAX, CACHE_NEWCOMERS_PER_ENTRY, CACHE_SHARD_SIZE,
+    CACHE_SHARDS_MAX, CACHE_SHARDS_MIN, CACHE_SIZE_DEFAULT, DESCRIPTORS_KEPT_SHARE,
+    OPENED_AGE_MAX_S, OPENED_SIZE,
 };
 use crate::disk::File;
 use crate::id::ObjectNumber;
@@ -123,7 +124,15 @@ impl CacheSizes {
     pub fn of_process(descriptors_max: Option<u64>) -> CacheSizes {
         let descriptors_max = descriptors_max.unwrap_or(u64::MAX);
         let kept = usize::try_from(descriptors_max).unwrap_or(usize::MAX) / DESCRIPTORS_KEPT_SHARE;
-        CacheSizes { hot_bytes: CACHE_SIZE, opened_bytes: OPENED_SIZE, opened_count: kept }
+        let hot_bytes = CACHE_SIZE_DEFAULT;
+        CacheSizes { hot_bytes, opened_bytes: OPENED_SIZE, opened_count: kept }
+    }
+
+    /// The same with so many bytes of small objects. How many objects stay open is bounded by
+    /// descriptors, and does not follow.
+    #[must_use]
+    pub fn with_hot_bytes(self, hot_bytes: usize) -> CacheSizes {
+        CacheSizes { hot_bytes, ..self }
     }
 
     /// Nothing is remembered.
@@ -194,8 +203,9 @@ impl Cache<Opened> {
 impl<V: Kept> Cache<V> {
     /// A cache of at most `size_max` bytes and `count_max` objects; 0 of either keeps nothing.
     fn new(size_max: usize, count_max: usize) -> Cache<V> {
-        let shards = (0..CACHE_SHARDS).map(|_| Mutex::new(Shard::new())).collect();
-        let (shard_size_max, shard_count_max) = (size_max / CACHE_SHARDS, count_max / CACHE_SHARDS);
+        let shard_count = (size_max / CACHE_SHARD_SIZE).clamp(CACHE_SHARDS_MIN, CACHE_SHARDS_MAX);
+        let shards = (0..shard_count).map(|_| Mutex::new(Shard::new())).collect();
+        let (shard_size_max, shard_count_max) = (size_max / shard_count, count_max / shard_count);
         Cache { shards, shard_size_max, shard_count_max }
     }
 
@@ -239,8 +249,9 @@ impl<V: Kept> Cache<V> {
     }
 
     fn shard(&self, object: ObjectNumber) -> MutexGuard<'_, Shard<V>> {
-        // The last byte: the first is shared by the objects of one publish batch.
-        let index = usize::from(object.as_bytes()[15]) % self.shards.len();
+        // The last bytes: the first is shared by the objects of one publish batch.
+        let [.., high, low] = *object.as_bytes();
+        let index = usize::from(u16::from_be_bytes([high, low])) % self.shards.len();
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -337,7 +348,7 @@ mod tests {
 
     /// Room for `count` objects of 1000 bytes in the one shard that `number` uses.
     fn cache(count: usize) -> Cache<Hot> {
-        Cache::new(count * (1000 + CACHE_ENTRY_OVERHEAD) * CACHE_SHARDS, usize::MAX)
+        Cache::new(count * (1000 + CACHE_ENTRY_OVERHEAD) * CACHE_SHARDS_MIN, usize::MAX)
     }
 
     fn put(cache: &Cache<Hot>, object: ObjectNumber) {
@@ -376,7 +387,7 @@ mod tests {
     #[test]
     fn neither_bytes_nor_entries_exceed_their_bounds() {
         let by_size = cache(3);
-        let by_count = Cache::new(1 << 30, 2 * CACHE_SHARDS);
+        let by_count = Cache::new(CACHE_SIZE_DEFAULT, 2 * CACHE_SHARDS_MIN);
         for object in 0..=u8::MAX {
             put(&by_size, number(object));
             put(&by_count, number(object));

@@ -1,6 +1,7 @@
 //! A published object, opened: its seal checked, its data readable by ranges.
 
 use std::ops::{Deref, Range};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -35,6 +36,15 @@ pub(super) enum Data {
     File { disk: Rc<dyn Disk>, file: File, origin: Origin, is_verified: bool },
 }
 
+/// Why an object was not opened without a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotAtHand {
+    /// Its file is larger than what was asked for.
+    Large,
+    /// Not all that is needed is in the kernel's memory, or it is not there, or not in order.
+    Absent,
+}
+
 /// A file below the public directory, open for reading.
 pub struct PublicFile {
     disk: Rc<dyn Disk>,
@@ -58,8 +68,7 @@ impl Stored {
     ) -> StoreResult<Stored> {
         let opening = async {
             let disk = store.disk();
-            let file = disk.open(&store.layout().object(object)).await?;
-            let size = disk.stat(&file).await?.size;
+            let (file, size) = open_sized(&*disk, &store.layout().object(object)).await?;
             let (seal, end) = read_sealed_end(&*disk, &file, size, OPEN_READ_SIZE).await?;
             let opened = Opened { seal: Arc::new(seal), file, since: Instant::now() };
             store.caches().opened.offer(object, ticket, opened.clone());
@@ -68,23 +77,29 @@ impl Stored {
         opening.await.map_err(|error: StoreError| error.of(object))
     }
 
-    /// The same without a wait, where all of it is in the kernel's memory and in order.
+    /// The same without a wait, where all of it is in the kernel's memory and in order, of a file
+    /// of at most `size_max` bytes.
     pub(super) fn at_hand(
         store: &Store,
         object: ObjectNumber,
-        ticket: &Ticket,
-        hot_ticket: &Ticket,
-    ) -> Option<Stored> {
+        (ticket, hot_ticket): (&Ticket, &Ticket),
+        size_max: u64,
+    ) -> Result<Stored, NotAtHand> {
         let disk = store.disk();
-        let (file, size) = disk.open_resident(&store.layout().object(object))?;
+        let path = store.layout().object(object);
+        let (file, size) = disk.open_resident(&path).ok_or(NotAtHand::Absent)?;
+        if size > size_max {
+            return Err(NotAtHand::Large);
+        }
         let (mut end, offset) = End::of(&*disk, size, OPEN_READ_SIZE);
         if !disk.read_resident(&file, end.as_mut_slice(), offset) {
-            return None;
+            return Err(NotAtHand::Absent);
         }
-        let seal = end.seal(size).ok()??;
+        let seal = end.seal(size).ok().flatten().ok_or(NotAtHand::Absent)?;
         let opened = Opened { seal: Arc::new(seal), file, since: Instant::now() };
         store.caches().opened.offer(object, ticket, opened.clone());
-        Stored::after_end(store, object, opened, (&end, size), hot_ticket).ok()
+        Stored::after_end(store, object, opened, (&end, size), hot_ticket)
+            .map_err(|_told_by_open| NotAtHand::Absent)
     }
 
     /// With the end of its file read: all of a file of that `size`, if it is small.
@@ -236,6 +251,16 @@ impl PublicFile {
         let way = Way::new(&self.caches, &(self.stat.size, self.stat.modified));
         Reader::from_file(Rc::clone(&self.disk), (self.file.clone(), None), way, range)
     }
+}
+
+/// Opens a file and says its size; through the ring only where the disk is needed for that.
+async fn open_sized(disk: &dyn Disk, path: &Path) -> StoreResult<(File, u64)> {
+    if let Some(opened) = disk.open_resident(path) {
+        return Ok(opened);
+    }
+    let file = disk.open(path).await?;
+    let size = disk.stat(&file).await?.size;
+    Ok((file, size))
 }
 
 /// The first `size` bytes of a file, in memory of their own.
