@@ -44,6 +44,7 @@ fn every_metric_moves_and_every_gauge_comes_back() {
     let small = daemon.connect().put("small", b"hello").target();
     let wanted = daemon.request("HEAD", &small, &[("Want-Repr-Digest", "md5=1")], b"");
     assert!(wanted.header("repr-digest").is_some());
+    assert_eq!(daemon.get(&small).body, b"hello", "this time from memory");
     break_an_upload_off(&daemon);
     cut_and_delete(&daemon);
     let is_over = AtomicBool::new(false);
