@@ -16,6 +16,7 @@
 //! Bounded in bytes, counted with a fixed overhead per object, and in entries.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -102,7 +103,7 @@ pub(super) struct Ticket {
 #[derive(Debug)]
 struct Shard<V> {
     /// Where an object is among the entries.
-    places: HashMap<ObjectNumber, usize>,
+    places: HashMap<ObjectNumber, usize, BuildHasherDefault<Drawn>>,
     entries: Vec<Entry<V>>,
     /// The entry that is looked at next.
     hand: usize,
@@ -117,6 +118,28 @@ struct Entry<V> {
     object: ObjectNumber,
     value: V,
     was_read: bool,
+}
+
+/// A hash that is a part of the object's number. Numbers are drawn by the daemon, 128 random bits
+/// each, and those that are asked for come out of IDs that were checked: nobody can choose them so
+/// that they meet.
+#[derive(Debug, Default)]
+struct Drawn(u64);
+
+impl Hasher for Drawn {
+    fn write(&mut self, bytes: &[u8]) {
+        // The middle: the first byte names the directory, the last ones the shard.
+        if let Some(&[.., a, b, c, d, e, f, g, h, _, _, _, _]) = bytes.first_chunk::<16>() {
+            self.0 = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        }
+    }
+
+    /// The length of a number, which all of them have.
+    fn write_usize(&mut self, _length: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl CacheSizes {
@@ -259,7 +282,7 @@ impl<V: Kept> Cache<V> {
 impl<V: Kept> Shard<V> {
     fn new() -> Shard<V> {
         Shard {
-            places: HashMap::new(),
+            places: HashMap::default(),
             entries: Vec::new(),
             hand: 0,
             size: 0,
