@@ -243,15 +243,19 @@ impl<V: Kept> Cache<V> {
         Ok(entry.value.clone())
     }
 
-    /// Keeps what was read after `ticket` was given out, if there is room for it.
-    pub(super) fn offer(&self, object: ObjectNumber, ticket: &Ticket, value: V) {
+    /// Keeps what was read after `ticket` was given out, if there is room for it; whether it is
+    /// kept now.
+    pub(super) fn offer(&self, object: ObjectNumber, ticket: &Ticket, value: V) -> bool {
         let cost = cost(&value);
         if cost > self.shard_size_max || self.shard_count_max == 0 {
-            return;
+            return false;
         }
         let mut shard = self.shard(object);
-        if shard.deletes != ticket.deletes || shard.places.contains_key(&object) {
-            return;
+        if shard.deletes != ticket.deletes {
+            return false;
+        }
+        if shard.places.contains_key(&object) {
+            return true;
         }
         let (size_max, count_max) = (self.shard_size_max - cost, self.shard_count_max - 1);
         let (evicted, has_room) = shard.make_room(size_max, count_max);
@@ -261,6 +265,7 @@ impl<V: Kept> Cache<V> {
         drop(shard);
         // Without the lock: descriptors may be closed by this.
         drop(evicted);
+        has_room
     }
 
     fn forget(&self, object: ObjectNumber) {

@@ -71,8 +71,7 @@ impl Stored {
             let (file, size) = open_sized(&*disk, &store.layout().object(object)).await?;
             let (seal, end) = read_sealed_end(&*disk, &file, size, OPEN_READ_SIZE).await?;
             let opened = Opened { seal: Arc::new(seal), file, since: Instant::now() };
-            store.caches().opened.offer(object, ticket, opened.clone());
-            Stored::after_end(store, object, opened, (&end, size), hot_ticket)
+            Stored::after_end(store, object, opened, (&end, size), (ticket, hot_ticket))
         };
         opening.await.map_err(|error: StoreError| error.of(object))
     }
@@ -82,7 +81,7 @@ impl Stored {
     pub(super) fn at_hand(
         store: &Store,
         object: ObjectNumber,
-        (ticket, hot_ticket): (&Ticket, &Ticket),
+        tickets: (&Ticket, &Ticket),
         size_max: u64,
     ) -> Result<Stored, NotAtHand> {
         let disk = store.disk();
@@ -97,25 +96,34 @@ impl Stored {
         }
         let seal = end.seal(size).ok().flatten().ok_or(NotAtHand::Absent)?;
         let opened = Opened { seal: Arc::new(seal), file, since: Instant::now() };
-        store.caches().opened.offer(object, ticket, opened.clone());
-        Stored::after_end(store, object, opened, (&end, size), hot_ticket)
+        Stored::after_end(store, object, opened, (&end, size), tickets)
             .map_err(|_told_by_open| NotAtHand::Absent)
     }
 
-    /// With the end of its file read: all of a file of that `size`, if it is small.
+    /// With the end of its file read: all of a file of that `size`, if it is small. What is kept
+    /// whole need not be kept open: descriptors are for what has no room there.
     fn after_end(
         store: &Store,
         object: ObjectNumber,
         opened: Opened,
         (end, size): (&End, u64),
-        hot_ticket: &Ticket,
+        (ticket, hot_ticket): (&Ticket, &Ticket),
     ) -> StoreResult<Stored> {
+        let keep_open = |opened: &Opened| {
+            store.caches().opened.offer(object, ticket, opened.clone());
+        };
         // The data lies before its seal: a file that was read whole has it all.
         let Some(data_size) = opened.size_if_small().filter(|_| end.len() as u64 == size) else {
+            keep_open(&opened);
             return Ok(Stored::over_file(store, object, opened));
         };
         let data = Bytes::copy_from_slice(&end[..data_size]);
-        Stored::in_memory(store, object, opened.seal, data, hot_ticket)
+        let seal = Arc::clone(&opened.seal);
+        let (stored, is_kept) = Stored::in_memory(store, object, seal, data, hot_ticket)?;
+        if !is_kept {
+            keep_open(&opened);
+        }
+        Ok(stored)
     }
 
     /// An object that is open already, without a wait: where the data of a small one is not in
@@ -130,7 +138,8 @@ impl Stored {
             return Some(Stored::over_file(store, object, opened));
         };
         let data = read_resident(&*store.disk(), &opened.file, data_size)?;
-        Stored::in_memory(store, object, opened.seal, data, hot_ticket).ok()
+        let (stored, _) = Stored::in_memory(store, object, opened.seal, data, hot_ticket).ok()?;
+        Some(stored)
     }
 
     /// An object that is open already; one read brings the data of a small one.
@@ -145,23 +154,24 @@ impl Stored {
         };
         let data = read_whole(&*store.disk(), &opened.file, data_size).await;
         data.and_then(|data| Stored::in_memory(store, object, opened.seal, data, hot_ticket))
+            .map(|(stored, _)| stored)
             .map_err(|error| error.of(object))
     }
 
-    /// Over the data of a small object, which goes into the cache.
+    /// Over the data of a small object, which is offered to the cache; whether that keeps it.
     fn in_memory(
         store: &Store,
         object: ObjectNumber,
         seal: Arc<Seal>,
         data: Bytes,
         ticket: &Ticket,
-    ) -> StoreResult<Stored> {
+    ) -> StoreResult<(Stored, bool)> {
         if store.verifies_reads() {
             check_whole(&seal, &data)?;
         }
         let hot = Hot { seal: Arc::clone(&seal), data: data.clone() };
-        store.caches().hot.offer(object, ticket, hot);
-        Ok(Stored { seal, data: Data::Memory(data) })
+        let is_kept = store.caches().hot.offer(object, ticket, hot);
+        Ok((Stored { seal, data: Data::Memory(data) }, is_kept))
     }
 
     fn over_file(store: &Store, object: ObjectNumber, opened: Opened) -> Stored {

@@ -86,6 +86,25 @@ fn it_is_told_where_an_object_was_found() {
 }
 
 #[test]
+fn what_is_kept_whole_is_not_kept_open_and_what_is_not_is() {
+    run(async {
+        for (hot_bytes, size, kept_open) in [(4 << 20, 100, 0), (0, 100, 1), (4 << 20, 100_000, 1)]
+        {
+            let bench = Bench::new(|disk| disk).await;
+            let store = bench.store(CacheSizes::of_process(None).with_hot_bytes(hot_bytes), false);
+            let objects = [
+                put(&store, &bytes(size, 1)).await.unwrap().object,
+                put(&store, &bytes(size, 2)).await.unwrap().object,
+            ];
+            assert!(store.open(objects[0]).await.is_ok());
+            assert_eq!(bench.disk.handle_count(), kept_open, "by the way that waits");
+            assert!(store.open_at_hand(objects[1]).is_some());
+            assert_eq!(bench.disk.handle_count(), 2 * kept_open, "and by the one that does not");
+        }
+    });
+}
+
+#[test]
 fn a_large_object_is_not_recalled_and_is_at_hand_all_the_same() {
     run(async {
         let bench = Bench::new(|disk| disk).await;
