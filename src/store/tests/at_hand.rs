@@ -29,9 +29,12 @@ impl Bench {
 
     /// Objects found in memory, open, on the volume.
     fn found(&self) -> [u64; 3] {
-        let WorkerMetrics { objects_in_memory, objects_open, objects_on_volume, .. } =
-            &*self.metrics;
-        [objects_in_memory, objects_open, objects_on_volume].map(|counter| counter.get())
+        let metrics = &self.metrics;
+        [
+            metrics.objects_in_memory.get(),
+            metrics.objects_open.get(),
+            metrics.objects_on_volume.get(),
+        ]
     }
 }
 
