@@ -3,9 +3,9 @@
 
 use crate::harness::{Daemon, Engine, Setup, UNOPTIMIZED_KIB, engines, payload};
 
-/// Of the small files; 1,200 of them are more than the usual 4 MiB.
-const SIZE: usize = 5000;
-const COUNT: usize = 1200;
+/// Of the small files; 400 of them are more than the usual 4 MiB.
+const SIZE: usize = 20_000;
+const COUNT: usize = 400;
 const ROUNDS: usize = 3;
 /// Largest file that is kept whole.
 const LARGEST: usize = 64 << 10;
