@@ -114,7 +114,9 @@ fn a_large_object_is_not_recalled_and_is_at_hand_all_the_same() {
         let store = bench.store(CacheSizes::none(), false);
         let data = bytes(2 * CACHE_OBJECT_SIZE_MAX, 1);
         let object = put(&store, &data).await.unwrap().object;
+        let reads = bench.metrics.reads.get();
         assert!(store.recall(object).is_none());
+        assert_eq!(bench.metrics.reads.get(), reads, "its size says enough");
         assert_eq!(bench.disk.handle_count(), 0);
         let stored = store.open_at_hand(object).unwrap();
         assert!(read_all(&stored).await.unwrap() == data, "other bytes came back");
