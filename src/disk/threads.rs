@@ -181,6 +181,10 @@ impl Disk for ThreadsDisk {
         residency::resident_size(file.os()?, range)
     }
 
+    fn is_filled(&self, file: &File, range: Range<u64>) -> bool {
+        file.os().is_some_and(|file| residency::is_filled(file, range))
+    }
+
     fn open_direct(&self, file: &File) -> Op<DiskResult<File>> {
         let file = file.clone();
         let call = move || Ok(File::from_fd(syscall::open_direct(naming::os(&file)?)?));

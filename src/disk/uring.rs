@@ -378,6 +378,10 @@ impl Disk for UringDisk {
         residency::resident_size(file.os()?, range)
     }
 
+    fn is_filled(&self, file: &File, range: Range<u64>) -> bool {
+        file.os().is_some_and(|file| residency::is_filled(file, range))
+    }
+
     fn open_direct(&self, file: &File) -> Op<DiskResult<File>> {
         self.on_file("open for direct I/O", file, |file| {
             Ok(File::from_fd(syscall::open_direct(file)?))
