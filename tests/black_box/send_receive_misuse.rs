@@ -68,7 +68,7 @@ fn a_sender_that_is_stopped_while_it_waits_says_so() {
     let from = tempfile::tempdir().unwrap();
     let sender = Sender::start(relay.address(), &[&file(from.path(), "a", b"hello")]);
     signal(sender.pid(), "INT");
-    assert!(failure(&sender.ended()).contains("SIGINT stopped it"));
+    assert!(failure(&sender.ended()).contains("SIGINT stopped it: nothing was moved"));
 }
 
 #[test]
