@@ -51,6 +51,7 @@ mod relay_stop;
 mod round_trip;
 mod send_receive;
 mod send_receive_faults;
+mod send_receive_halted;
 mod send_receive_misuse;
 mod slow_log;
 mod slow_peers;
