@@ -5,6 +5,7 @@ mod book;
 mod end;
 mod meeting;
 mod options;
+mod pairing;
 mod pipes;
 mod proxy;
 mod refusal;
