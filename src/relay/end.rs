@@ -112,10 +112,11 @@ impl End {
     }
 
     async fn claim(&mut self, stream: TcpStream, nameplate: u32) -> Option<Paired> {
-        let there = self.parts.registry.claim(nameplate);
+        let there = self.parts.registry.claim(self.peer.ip(), nameplate);
         let stream = match there {
-            None => stream,
-            Some(there) => match self.meet(there, stream).await {
+            Err(wait) => return self.turn_away(stream, Refusal::guessing(wait)).await,
+            Ok(None) => stream,
+            Ok(Some(there)) => match self.meet(there, stream).await {
                 Ok(Ok(paired)) => return Some(paired),
                 Ok(Err(stream)) => stream,
                 Err(error) => return self.lose(&error),

@@ -3,6 +3,7 @@
 
 mod book;
 mod end;
+mod guesses;
 mod meeting;
 mod options;
 mod pairing;

@@ -2,6 +2,7 @@
 //! operator.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::RelayOptions;
 use crate::base::limits::RELAY_HANDSHAKE_TIMEOUT_S;
@@ -55,6 +56,14 @@ impl Refusal {
              for a new one"
         );
         Refusal::new(RefusalCode::NoSuchNameplate, sentence)
+    }
+
+    /// Of one whose address claimed too many numbers that nobody has.
+    pub(super) fn guessing(wait: Duration) -> Refusal {
+        let wait_s = wait.as_nanos().div_ceil(1_000_000_000);
+        let sentence =
+            format!("too many wrong numbers came from your address: try again in {wait_s} s");
+        Refusal::new(RefusalCode::AddressFull, sentence)
     }
 
     /// Of one that waited long enough.
@@ -133,6 +142,7 @@ mod tests {
             Refusal::out_of_order(),
             Refusal::too_slow(),
             Refusal::no_such_nameplate(u32::MAX),
+            Refusal::guessing(Duration::MAX),
             Refusal::expired(&options),
             Refusal::no_room(RefusalCode::Full, &options),
             Refusal::no_room(RefusalCode::AddressFull, &options),
