@@ -60,6 +60,7 @@ mod socket_activation;
 mod spread;
 mod start;
 mod traversal;
+mod units;
 mod upload_form;
 mod verify;
 mod verify_reads;
