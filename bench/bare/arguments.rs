@@ -1,6 +1,7 @@
 //! The flags of `ringhold-bench bare`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Args;
 use ringhold::base::units::ByteSize;
@@ -15,6 +16,9 @@ pub(crate) struct BareArguments {
     /// Bytes of every answer's body
     #[arg(long, value_name = "SIZE", default_value = "4KiB")]
     pub(super) size: ByteSize,
+    /// Keep the body of each request as a file in this directory: written, and renamed
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: Option<PathBuf>,
     /// Threads, each with its own listener
     #[arg(long, value_name = "N", default_value = "1",
           value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -23,7 +27,8 @@ pub(crate) struct BareArguments {
 
 const HELP: &str = "\
 Every request that ends with an empty line and has no body gets the same 200, whatever it asks for.
-Nothing is parsed, no file is read, no line is logged: the limit for servers, and no server. Runs
-until it is killed.
+Nothing is parsed, no file is read, no line is logged: the limit for servers, and no server. With
+--store, requests have bodies of a Content-Length, 64 KiB at most with their heads. Runs until it is
+killed.
 
 Exit code: 1 failed, 2 asked wrongly.";

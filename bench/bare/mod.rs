@@ -4,6 +4,7 @@
 
 mod arguments;
 mod server;
+mod shelf;
 
 pub(crate) use arguments::BareArguments;
 pub(crate) use server::run;

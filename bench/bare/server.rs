@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Read as _, Write as _, stderr};
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -18,6 +19,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::arguments::BareArguments;
+use super::shelf::{Shelf, whole_request};
 
 /// Largest answer, bytes: it has to fit into the buffer of a socket.
 const SIZE_MAX: u64 = 64 << 10;
@@ -27,6 +29,8 @@ const BACKLOG: i32 = 4096;
 const EVENTS_MAX: usize = 128;
 /// Bytes of one read: several heads of a generator that sends ahead.
 const READ_SIZE: usize = 16 << 10;
+/// Largest request that is kept, bytes.
+const HELD_SIZE_MAX: usize = 64 << 10;
 /// As long as the head of a stored file's answer, so that the kernel has as much to move.
 const HEAD_FIELDS: &str = "content-type: application/octet-stream\r\n\
     content-disposition: attachment; filename=\"bench-00000000.bin\"\r\n\
@@ -58,7 +62,7 @@ pub(crate) fn run(arguments: &BareArguments) -> Result<(), Failure> {
     }
     // Who closed stderr does not want to know.
     let _ = writeln!(stderr(), "listening on {address}");
-    serve_all(listeners, &answer)
+    serve_all(listeners, &answer, arguments.store.as_ref())
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
@@ -72,17 +76,22 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// One thread a listener, a core each; the first failure ends it.
-fn serve_all(listeners: Vec<TcpListener>, answer: &Arc<[u8]>) -> Result<(), Failure> {
+fn serve_all(
+    listeners: Vec<TcpListener>,
+    answer: &Arc<[u8]>,
+    store: Option<&PathBuf>,
+) -> Result<(), Failure> {
     let cores = allowed_cores().unwrap_or_default();
     let threads = listeners.into_iter().enumerate().map(|(index, listener)| {
         let core = index.checked_rem(cores.len()).and_then(|place| cores.get(place)).copied();
         let answer = Arc::clone(answer);
+        let shelf = store.map(|directory| Shelf::new(directory.clone(), index));
         thread::spawn(move || {
             if let Some(core) = core {
                 // Where it cannot be pinned it runs where it may.
                 let _ = pin_current_thread(core);
             }
-            serve(&listener, &answer)
+            serve(&listener, &answer, shelf)
         })
     });
     for thread in threads.collect::<Vec<_>>() {
@@ -92,7 +101,7 @@ fn serve_all(listeners: Vec<TcpListener>, answer: &Arc<[u8]>) -> Result<(), Fail
     Ok(())
 }
 
-fn serve(listener: &TcpListener, answer: &[u8]) -> std::io::Result<()> {
+fn serve(listener: &TcpListener, answer: &[u8], mut shelf: Option<Shelf>) -> std::io::Result<()> {
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;
     epoll::add(&epoll, listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
     let mut connections = HashMap::new();
@@ -106,10 +115,13 @@ fn serve(listener: &TcpListener, answer: &[u8]) -> std::io::Result<()> {
                 if let Some(stream) = accept(listener)? {
                     let mark = u64::from(stream.as_raw_fd().unsigned_abs());
                     epoll::add(&epoll, &stream, EventData::new_u64(mark), EventFlags::IN)?;
-                    connections.insert(mark, stream);
+                    connections.insert(mark, Connection { stream, held: Vec::new() });
                 }
-            } else if let Some(stream) = connections.get_mut(&mark)
-                && !answer_all(stream, &mut buffer, answer)
+            } else if let Some(connection) = connections.get_mut(&mark)
+                && !match &mut shelf {
+                    None => connection.answer_all(&mut buffer, answer),
+                    Some(shelf) => connection.keep_all(&mut buffer, answer, shelf)?,
+                }
             {
                 // Closing it takes it out of the watch.
                 connections.remove(&mark);
@@ -133,13 +145,47 @@ fn accept(listener: &TcpListener) -> std::io::Result<Option<TcpStream>> {
     }
 }
 
-/// Answers what one read brings; false when the connection has ended.
-fn answer_all(stream: &mut TcpStream, buffer: &mut [u8], answer: &[u8]) -> bool {
-    let size = match stream.read(buffer) {
-        Ok(0) => return false,
-        Ok(size) => size,
-        Err(error) => return error.kind() == ErrorKind::WouldBlock,
-    };
-    let requests = memmem::find_iter(&buffer[..size], b"\r\n\r\n").count();
-    (0..requests).all(|_| stream.write(answer).is_ok_and(|sent| sent == answer.len()))
+struct Connection {
+    stream: TcpStream,
+    /// The beginning of a request that is to be kept.
+    held: Vec<u8>,
+}
+
+impl Connection {
+    /// Answers what one read brings; false when the connection has ended.
+    fn answer_all(&mut self, buffer: &mut [u8], answer: &[u8]) -> bool {
+        let size = match self.stream.read(buffer) {
+            Ok(0) => return false,
+            Ok(size) => size,
+            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+        };
+        let requests = memmem::find_iter(&buffer[..size], b"\r\n\r\n").count();
+        (0..requests).all(|_| self.answer(answer))
+    }
+
+    /// The same of requests whose bodies are kept first; an error when that cannot be done.
+    fn keep_all(
+        &mut self,
+        buffer: &mut [u8],
+        answer: &[u8],
+        bodies: &mut Shelf,
+    ) -> std::io::Result<bool> {
+        match self.stream.read(buffer) {
+            Ok(0) => return Ok(false),
+            Ok(size) => self.held.extend_from_slice(&buffer[..size]),
+            Err(error) => return Ok(error.kind() == ErrorKind::WouldBlock),
+        }
+        while let Some((start, end)) = whole_request(&self.held) {
+            bodies.keep(&self.held[start..end])?;
+            self.held.drain(..end);
+            if !self.answer(answer) {
+                return Ok(false);
+            }
+        }
+        Ok(self.held.len() <= HELD_SIZE_MAX)
+    }
+
+    fn answer(&mut self, answer: &[u8]) -> bool {
+        self.stream.write(answer).is_ok_and(|sent| sent == answer.len())
+    }
 }

@@ -84,9 +84,10 @@ def ringhold(server, _directory, root, port, _config_path):
     return command, ""
 
 
-def bare(server, _directory, _root, port, _config_path):
-    """Receives and sends 4 KiB, and nothing else: the limit for servers, and no server."""
-    return [server.path, "bare", "--listen", f"127.0.0.1:{port}", "--size", "4KiB",
+def bare(server, _directory, root, port, _config_path):
+    """Receives and sends 4 KiB, or makes a file of each body: the limit, and no server."""
+    work = ["--size", "0", "--store", os.path.join(root, "files")] if server.put_prefix else []
+    return [server.path, "bare", "--listen", f"127.0.0.1:{port}", *work,
             "--workers", str(WORKERS)], ""
 
 
@@ -174,6 +175,7 @@ def known():
         Server("caddy", "caddy", "apt-get install caddy", "version", put_prefix=None),
         Server("rclone", "rclone", "apt-get install rclone", "version"),
         Server("bare", "ringhold-bench", build, put_prefix=None, works=("get-hot",)),
+        Server("bare-store", "ringhold-bench", build, works=("put-small",)),
     ]
 
 

@@ -145,7 +145,8 @@ pub trait Disk {
         false
     }
 
-    /// How many bytes of `range` are in the page cache, at once; `None` where nobody can tell.
+    /// How many bytes of `range` are in the page cache, at once, counted in pages: all of them only
+    /// where each page of it is there. `None` where nobody can tell.
     fn resident_size(&self, _file: &File, _range: Range<u64>) -> Option<u64> {
         None
     }

@@ -55,6 +55,11 @@ impl File {
         }
     }
 
+    /// Whether this is the kernel's file, of which there are [extents](super::Extent).
+    pub fn has_descriptor(&self) -> bool {
+        self.os().is_some()
+    }
+
     /// The descriptor; `None` for a file that is not the kernel's.
     pub(super) fn raw_fd(&self) -> Option<RawFd> {
         self.os().map(AsRawFd::as_raw_fd)

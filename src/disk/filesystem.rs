@@ -51,6 +51,8 @@ pub struct Tried {
     pub unnamed: bool,
     /// Direct I/O of whole blocks (`O_DIRECT`).
     pub direct: Works,
+    /// Telling what is in the page cache (`cachestat`, Linux 6.5).
+    pub page_cache: Works,
     /// Preallocation (`fallocate`).
     pub preallocation: Works,
     /// `fdatasync`.
@@ -139,6 +141,7 @@ impl Tried {
         Ok(Tried {
             unnamed: made.name.is_none(),
             direct: told(made.direct()),
+            page_cache: told(made.page_cache()),
             preallocation: told(syscall::allocate(&made.file, 0, 4 * BLOCK_SIZE as u64)),
             sync: told(syscall::sync_data(&made.file, Journal::Kept)),
             naming: told(made.naming()),
@@ -179,6 +182,14 @@ impl Probe {
             .and_then(|_| syscall::read_at(&self.file, &mut block, 0));
         syscall::set_direct(&self.file, false)?;
         moved.map(drop)
+    }
+
+    /// Writes a block through the page cache, and finds it there.
+    fn page_cache(&self) -> io::Result<()> {
+        let block = Lease::heap(BLOCK_SIZE);
+        let size = syscall::write_at(&self.file, &block, 0)? as u64;
+        let found = syscall::resident_size(&self.file, 0..size);
+        if found == Some(size) { Ok(()) } else { Err(io::Error::other("cachestat finds nothing")) }
     }
 
     /// Gives the file a name as the daemon would, and takes it away again.

@@ -8,6 +8,7 @@ mod crew;
 mod desk;
 mod detached;
 mod error;
+mod extent;
 mod faulty;
 mod file;
 mod filesystem;
@@ -31,6 +32,7 @@ mod uring;
 
 pub use contract::{Disk, EngineKind, EngineReport, FreeSpace, Op, Stat, Transfer};
 pub use error::{DiskError, DiskErrorKind, DiskResult};
+pub use extent::Extent;
 pub use faulty::{Fault, FaultPlan, FaultyDisk, Stop};
 pub use file::File;
 pub use filesystem::{Filesystem, FilesystemKind, Refusal, Tried, Works, is_same_filesystem};

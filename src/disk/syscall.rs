@@ -189,8 +189,18 @@ pub(super) fn read_resident(file: &fs::File, buffer: &mut [u8], offset: u64) -> 
 /// How many bytes of `range` are in the page cache (`cachestat`, Linux 6.5); `None` for an older
 /// kernel, for who may neither write nor own the file, and for a filesystem without pages.
 pub(super) fn resident_size(file: &fs::File, range: Range<u64>) -> Option<u64> {
-    let page_count = raw::cached_page_count(file, range).ok()?;
-    page_count.checked_mul(page_size() as u64)
+    let page_size = page_size() as u64;
+    let (size, page_count) = (
+        range.end.checked_sub(range.start)?,
+        range.end.div_ceil(page_size) - range.start / page_size,
+    );
+    // A length of zero would stand for all that follows.
+    if size == 0 {
+        return Some(0);
+    }
+    let resident_count = raw::cached_page_count(file, range).ok()?;
+    let is_whole = resident_count >= page_count;
+    Some(if is_whole { size } else { (resident_count * page_size).min(size - 1) })
 }
 
 /// Opens an open file once more, for direct reads.

@@ -8,7 +8,8 @@ use bytes::{Buf, Bytes};
 
 use super::file_answer::FileSource;
 use crate::base::limits::MANIFEST_HASHES_PER_FRAME;
-use crate::store::{Frame, Reader, StoreError, StoreErrorKind, Stored};
+use crate::disk::Extent;
+use crate::store::{Frame, Piece, Reader, StoreError, StoreErrorKind, Stored};
 use crate::wire::{ManifestText, RangedParts};
 
 /// A response body.
@@ -92,12 +93,13 @@ impl Body {
     pub(super) fn poll_data(
         &mut self,
         cx: &mut Context<'_>,
+        takes_extents: bool,
     ) -> Poll<Option<Result<Data, BodyError>>> {
         if self.left_bytes == 0 {
             return Poll::Ready(None);
         }
-        let data = ready!(self.content.poll_data(cx))?;
-        let size_bytes = data.remaining() as u64;
+        let data = ready!(self.content.poll_data(cx, takes_extents))?;
+        let size_bytes = data.size() as u64;
         if size_bytes == 0 || size_bytes > self.left_bytes {
             let message = format!("{} bytes missing, {size_bytes} given", self.left_bytes);
             return Poll::Ready(Some(Err(BodyError { message, is_damage: false })));
@@ -109,23 +111,30 @@ impl Body {
 
 impl Content {
     /// The next bytes; none of them when there are no more.
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Data, BodyError>> {
+    fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        takes_extents: bool,
+    ) -> Poll<Result<Data, BodyError>> {
         match self {
             Content::Bytes(bytes) => Poll::Ready(Ok(Data::Bytes(std::mem::take(bytes)))),
-            Content::File(reader) => {
-                poll_reader(reader, cx).map_ok(|frame| frame.map_or_else(Data::none, Data::Frame))
-            }
-            Content::Parts(parts) => parts.poll_data(cx),
+            Content::File(reader) => poll_reader(reader, cx, takes_extents)
+                .map_ok(|data| data.unwrap_or_else(Data::none)),
+            Content::Parts(parts) => parts.poll_data(cx, takes_extents),
             Content::Manifest(manifest) => Poll::Ready(Ok(manifest.next())),
         }
     }
 }
 
 impl Parts {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Data, BodyError>> {
+    fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        takes_extents: bool,
+    ) -> Poll<Result<Data, BodyError>> {
         if let Some(reader) = &mut self.reader {
-            if let Some(frame) = ready!(poll_reader(reader, cx))? {
-                return Poll::Ready(Ok(Data::Frame(frame)));
+            if let Some(data) = ready!(poll_reader(reader, cx, takes_extents))? {
+                return Poll::Ready(Ok(data));
             }
             self.reader = None;
         }
@@ -156,50 +165,39 @@ impl Manifest {
 fn poll_reader(
     reader: &mut Reader,
     cx: &mut Context<'_>,
-) -> Poll<Result<Option<Frame>, BodyError>> {
-    reader.poll_next(cx).map(|next| next.transpose().map_err(BodyError::from))
+    takes_extents: bool,
+) -> Poll<Result<Option<Data>, BodyError>> {
+    let next = if takes_extents {
+        reader.poll_piece(cx).map_ok(|piece| match piece {
+            Piece::Frame(frame) => Data::Frame(frame),
+            Piece::Extent(extent) => Data::Extent(extent),
+        })
+    } else {
+        reader.poll_next(cx).map_ok(Data::Frame)
+    };
+    next.map(|next| next.transpose().map_err(BodyError::from))
 }
 
-/// Bytes of a response: a text, or a piece of a file that still sits in the disk's buffer.
+/// Bytes of a response: a text, or a piece of a file that still sits in the disk's buffer, or that
+/// does in the page cache.
 pub(super) enum Data {
     Bytes(Bytes),
     Frame(Frame),
+    Extent(Extent),
 }
 
 impl Data {
-    /// Whether a buffer of the slab waits for these bytes.
-    pub(super) fn is_lent(&self) -> bool {
+    /// How many.
+    pub(super) fn size(&self) -> usize {
         match self {
-            Data::Bytes(_) => false,
-            Data::Frame(frame) => frame.is_lent(),
+            Data::Bytes(bytes) => bytes.remaining(),
+            Data::Frame(frame) => frame.remaining(),
+            Data::Extent(extent) => extent.size(),
         }
     }
 
     fn none() -> Data {
         Data::Bytes(Bytes::new())
-    }
-}
-
-impl Buf for Data {
-    fn remaining(&self) -> usize {
-        match self {
-            Data::Bytes(bytes) => bytes.remaining(),
-            Data::Frame(frame) => frame.remaining(),
-        }
-    }
-
-    fn chunk(&self) -> &[u8] {
-        match self {
-            Data::Bytes(bytes) => bytes.chunk(),
-            Data::Frame(frame) => frame.chunk(),
-        }
-    }
-
-    fn advance(&mut self, size: usize) {
-        match self {
-            Data::Bytes(bytes) => bytes.advance(size),
-            Data::Frame(frame) => frame.advance(size),
-        }
     }
 }
 

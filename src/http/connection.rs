@@ -13,7 +13,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Buf as _;
 use http::header::{CONNECTION, EXPECT};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -36,7 +35,7 @@ use super::watch::{Expiry, Watch, Watched};
 use crate::base::limits::{
     CONNECTION_BUFFER_SIZE_MAX, FIRST_REQUEST_GRACE_MS, HEAD_SIZE_MAX, LARGE_SENDS_PER_WORKER_MAX,
 };
-use crate::worker::{Attended, SendQueue};
+use crate::worker::{Attended, SendExtent, SendQueue};
 
 /// What all connections of a worker have in common.
 #[derive(Clone, Debug)]
@@ -74,13 +73,13 @@ enum End {
 /// Serves one connection to its end.
 pub(super) async fn serve<S>(face: Rc<FaceParts>, socket: S, peer: SocketAddr, common: Common)
 where
-    S: AsyncRead + AsyncWrite + SendQueue + Attended + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + SendQueue + SendExtent + Attended + Unpin + 'static,
 {
     let shared = Shared {
         peer,
         watch: Watch::new(socket.presence()),
         leftover: Leftover::default(),
-        backlog: Backlog::new(common.send_budget),
+        backlog: Backlog::new(common.send_budget, socket.takes_extents()),
         refused: Rc::default(),
     };
     let watch = Rc::clone(&shared.watch);
@@ -235,9 +234,10 @@ impl hyper::body::Body for Logged {
                 return Poll::Pending;
             }
         }
-        Poll::Ready(match ready!(self.body.poll_data(cx)) {
+        let takes_extents = self.backlog.takes_extents();
+        Poll::Ready(match ready!(self.body.poll_data(cx, takes_extents)) {
             Some(Ok(data)) => {
-                self.running.entry.sent(data.remaining());
+                self.running.entry.sent(data.size());
                 Some(Ok(Frame::data(Outgoing::new(data, &self.backlog))))
             }
             Some(Err(error)) => {

@@ -226,15 +226,15 @@ impl From<HeadFault> for HttpError {
 mod tests {
     use std::future::poll_fn;
 
-    use bytes::Buf as _;
-
     use super::*;
+    use crate::http::body::Data;
     use crate::wire::DocumentError;
 
     async fn text(error: HttpError) -> String {
         let mut body = error.into_response().into_body();
-        let data = poll_fn(|cx| body.poll_data(cx)).await.unwrap().unwrap();
-        String::from_utf8(data.chunk().to_vec()).unwrap()
+        let data = poll_fn(|cx| body.poll_data(cx, false)).await.unwrap().unwrap();
+        let Data::Bytes(text) = data else { panic!("a text is in memory") };
+        String::from_utf8(text.to_vec()).unwrap()
     }
 
     #[tokio::test]

@@ -22,6 +22,7 @@ mod public;
 mod request_body;
 mod routes;
 mod running;
+mod stand_in;
 mod upload;
 mod watch;
 

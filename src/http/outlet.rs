@@ -6,28 +6,37 @@
 //! 1. A body gives out one frame at a time, of at most 32 KiB: the next one when the socket took
 //!    the last ([`Backlog::turn`]). A few fast connections a worker ([`SendBudget`]) may have
 //!    [`FRAMES_OUTSTANDING_MAX`] out, which spares a fifth of the CPU time.
-//! 2. When the socket has had no room for [`SEND_PARK_AFTER_MS`], what hyper wants to send (those
+//! 2. What is in the page cache goes from there to the socket (`stand_in.rs`): such a frame has no
+//!    buffer.
+//! 3. When the socket has had no room for [`SEND_PARK_AFTER_MS`], what hyper wants to send (those
 //!    frames, perhaps behind a head) is set aside, in memory of the connection's own share or of
 //!    the budget, and hyper is told that it is sent. The frames drop, and their buffers are free.
-//!    Frames that lie in memory of their own stay where they are.
-//! 3. The body is woken, finds its client slow, and parks its reader, which gives back what it
+//!    Where all frames lie in memory of their own they stay where they are.
+//! 4. The body is woken, finds its client slow, and parks its reader, which gives back what it
 //!    read ahead.
-//! 4. What was set aside goes out before anything else. Then the body goes on, and has to earn a
+//! 5. What was set aside goes out before anything else. Then the body goes on, and has to earn a
 //!    place in the budget again.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Buf;
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::body::Data;
-use crate::base::limits::{FRAMES_BEFORE_LARGE, FRAMES_OUTSTANDING_MAX, SEND_PARK_AFTER_MS};
+use super::stand_in::{StandIns, is_stand_in, stand_in};
+use crate::base::limits::{
+    FRAMES_BEFORE_LARGE, FRAMES_OUTSTANDING_MAX, JOINED_SIZE_MAX, SEND_PARK_AFTER_MS,
+};
+use crate::disk::Extent;
+use crate::store::Frame;
+use crate::worker::SendExtent;
 
 /// Connections that may have several frames out. One per worker, shared by its connections.
 #[derive(Clone, Debug)]
@@ -76,6 +85,8 @@ pub(super) struct Backlog {
     permit: RefCell<Option<LargeSend>>,
     /// Frames given since the client was slow last.
     streak: Cell<usize>,
+    stand_ins: StandIns,
+    takes_extents: bool,
 }
 
 /// What a body may do next.
@@ -90,7 +101,8 @@ pub(super) enum Turn {
 }
 
 impl Backlog {
-    pub(super) fn new(budget: SendBudget) -> Rc<Backlog> {
+    /// Of a socket that may take extents.
+    pub(super) fn new(budget: SendBudget, takes_extents: bool) -> Rc<Backlog> {
         Rc::new(Backlog {
             frame_count: Cell::new(0),
             lent_count: Cell::new(0),
@@ -101,7 +113,14 @@ impl Backlog {
             budget,
             permit: RefCell::new(None),
             streak: Cell::new(0),
+            stand_ins: StandIns::default(),
+            takes_extents,
         })
+    }
+
+    /// Whether a body may give out what is in the page cache as it lies there.
+    pub(super) fn takes_extents(&self) -> bool {
+        self.takes_extents
     }
 
     /// A body begins.
@@ -181,37 +200,80 @@ impl Backlog {
 
 /// A frame that hyper has. When the socket took it, it drops, and the next one may follow.
 pub(super) struct Outgoing {
-    data: Data,
+    shown: Shown,
     backlog: Rc<Backlog>,
+}
+
+/// What hyper sees of a frame.
+enum Shown {
+    Bytes(Bytes),
+    Frame(Frame),
+    /// So many bytes of an extent.
+    StandIn(usize),
 }
 
 impl Outgoing {
     pub(super) fn new(data: Data, backlog: &Rc<Backlog>) -> Outgoing {
         backlog.frame_given();
-        backlog.lent_count.set(backlog.lent_count.get() + usize::from(data.is_lent()));
-        Outgoing { data, backlog: Rc::clone(backlog) }
+        let shown = match data {
+            Data::Bytes(bytes) => Shown::Bytes(bytes),
+            Data::Frame(frame) => Shown::Frame(frame),
+            Data::Extent(extent) => {
+                let size = extent.size();
+                backlog.stand_ins.show(extent);
+                Shown::StandIn(size)
+            }
+        };
+        backlog.lent_count.set(backlog.lent_count.get() + usize::from(shown.is_lent()));
+        Outgoing { shown, backlog: Rc::clone(backlog) }
+    }
+}
+
+impl Shown {
+    /// Whether a buffer of the slab waits for these bytes.
+    fn is_lent(&self) -> bool {
+        match self {
+            Shown::Bytes(_) | Shown::StandIn(_) => false,
+            Shown::Frame(frame) => frame.is_lent(),
+        }
     }
 }
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
         let lent_count = &self.backlog.lent_count;
-        lent_count.set(lent_count.get() - usize::from(self.data.is_lent()));
+        lent_count.set(lent_count.get() - usize::from(self.shown.is_lent()));
         self.backlog.frame_taken();
     }
 }
 
 impl Buf for Outgoing {
     fn remaining(&self) -> usize {
-        self.data.remaining()
+        match &self.shown {
+            Shown::Bytes(bytes) => bytes.remaining(),
+            Shown::Frame(frame) => frame.remaining(),
+            Shown::StandIn(size) => *size,
+        }
     }
 
     fn chunk(&self) -> &[u8] {
-        self.data.chunk()
+        match &self.shown {
+            Shown::Bytes(bytes) => bytes.chunk(),
+            Shown::Frame(frame) => frame.chunk(),
+            Shown::StandIn(size) => stand_in(*size),
+        }
     }
 
     fn advance(&mut self, size: usize) {
-        self.data.advance(size);
+        match &mut self.shown {
+            Shown::Bytes(bytes) => bytes.advance(size),
+            Shown::Frame(frame) => frame.advance(size),
+            Shown::StandIn(left) => {
+                assert!(size <= *left, "nobody advances beyond the end");
+                *left -= size;
+                self.backlog.stand_ins.claim(size);
+            }
+        }
     }
 }
 
@@ -220,36 +282,72 @@ impl Buf for Outgoing {
 pub(super) struct Outlet<S> {
     socket: S,
     backlog: Rc<Backlog>,
-    aside: Vec<u8>,
-    /// How much of what was set aside has been sent.
-    aside_sent: usize,
+    /// What was set aside and has not been sent.
+    aside: VecDeque<Aside>,
     blocked_since: Option<Instant>,
     /// Made when the socket is full for the first time; moved only when it rings, since most pauses
     /// are over before.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncWrite + Unpin> Outlet<S> {
+/// Something that was set aside.
+#[derive(Debug)]
+enum Aside {
+    Bytes(BytesMut),
+    Extent(Extent),
+}
+
+impl<S: AsyncWrite + SendExtent + Unpin> Outlet<S> {
     pub(super) fn new(socket: S, backlog: Rc<Backlog>) -> Outlet<S> {
-        let (aside, aside_sent) = (Vec::new(), 0);
-        Outlet { socket, backlog, aside, aside_sent, blocked_since: None, alarm: None }
+        Outlet { socket, backlog, aside: VecDeque::new(), blocked_since: None, alarm: None }
     }
 
     /// Sends what was set aside.
     fn poll_aside(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.aside_sent < self.aside.len() {
-            let rest = &self.aside[self.aside_sent..];
-            match ready!(Pin::new(&mut self.socket).poll_write(cx, rest))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                sent => self.aside_sent += sent,
+        while let Some(first) = self.aside.front_mut() {
+            let socket = Pin::new(&mut self.socket);
+            let left = match first {
+                Aside::Bytes(bytes) => {
+                    bytes.advance(ready!(written(socket.poll_write(cx, bytes)))?);
+                    bytes.len()
+                }
+                Aside::Extent(extent) => {
+                    extent.advance(ready!(written(poll_send(socket, cx, extent)))?);
+                    extent.size()
+                }
+            };
+            if left == 0 {
+                self.aside.pop_front();
+                if self.aside.is_empty() {
+                    // Its memory goes: a connection that is slow once need not be slow for ever.
+                    self.aside = VecDeque::new();
+                    self.backlog.set_aside(0);
+                }
             }
         }
-        if !self.aside.is_empty() {
-            // Its memory goes: a connection that is slow once need not be slow for ever.
-            (self.aside, self.aside_sent) = (Vec::new(), 0);
-            self.backlog.set_aside(0);
-        }
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes the first of `bufs`, up to a stand-in, or what that is of.
+    fn poll_write_first(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let socket = Pin::new(&mut self.socket);
+        let own_count = bufs.iter().position(|buf| is_stand_in(buf)).unwrap_or(bufs.len());
+        let (own, others) = bufs.split_at(own_count);
+        let Some(buf) = others.first() else { return socket.poll_write_vectored(cx, own) };
+        if own.iter().any(|buf| !buf.is_empty()) {
+            return match buf.len() {
+                ..=JOINED_SIZE_MAX => socket.poll_write_ahead(cx, own),
+                _ => socket.poll_write_vectored(cx, own),
+            };
+        }
+        let stand_ins = &self.backlog.stand_ins;
+        let sent = ready!(poll_send(socket, cx, &stand_ins.first(buf.len())?))?;
+        stand_ins.sent(sent);
+        Poll::Ready(Ok(sent))
     }
 
     /// While the socket is full: ready when that has lasted too long.
@@ -267,15 +365,49 @@ impl<S: AsyncWrite + Unpin> Outlet<S> {
     }
 
     /// Takes `bufs` over; how many bytes they are.
-    fn set_aside(&mut self, bufs: &[IoSlice<'_>]) -> usize {
-        self.aside = bufs.iter().map(|buf| &**buf).collect::<Vec<_>>().concat();
-        self.backlog.set_aside(self.aside.len());
+    fn set_aside(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut size = 0;
+        for buf in bufs {
+            size += buf.len();
+            if is_stand_in(buf) {
+                let stand_ins = &self.backlog.stand_ins;
+                self.aside.push_back(Aside::Extent(stand_ins.first(buf.len())?));
+                stand_ins.sent(buf.len());
+            } else if let Some(Aside::Bytes(bytes)) = self.aside.back_mut() {
+                bytes.extend_from_slice(buf);
+            } else {
+                self.aside.push_back(Aside::Bytes(BytesMut::from(&**buf)));
+            }
+        }
+        self.backlog.set_aside(size);
         self.blocked_since = None;
-        self.aside.len()
+        Ok(size)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Outlet<S> {
+/// Sends what the socket takes of an extent. What the disk does to a file needs a person; a client
+/// that leaves does not.
+fn poll_send(
+    socket: Pin<&mut impl SendExtent>,
+    cx: &mut Context<'_>,
+    extent: &Extent,
+) -> Poll<io::Result<usize>> {
+    socket.poll_send_extent(cx, extent).map_err(|error| {
+        if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) {
+            tracing::error!(?extent, %error, "an answer was cut off: its file could not be read");
+        }
+        error
+    })
+}
+
+/// Nothing written of something is an error.
+fn written(count: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    let more_than_none =
+        |size| if size > 0 { Ok(size) } else { Err(io::ErrorKind::WriteZero.into()) };
+    count.map(|count| count.and_then(more_than_none))
+}
+
+impl<S: AsyncWrite + SendExtent + Unpin> AsyncWrite for Outlet<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -289,8 +421,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Outlet<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.backlog.stand_ins.check()?;
         ready!(self.poll_aside(cx))?;
-        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        let written = self.poll_write_first(cx, bufs);
         if written.is_ready() {
             self.blocked_since = None;
             self.backlog.set_stalled(false);
@@ -302,7 +435,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Outlet<S> {
             self.backlog.set_stalled(true);
             return Poll::Pending;
         }
-        Poll::Ready(Ok(self.set_aside(bufs)))
+        Poll::Ready(self.set_aside(bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -329,3 +462,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Outlet<S> {
         Pin::new(&mut self.socket).poll_read(cx, buf)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,8 +27,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::base::limits::{HEAD_TIMEOUT_S, KEEP_ALIVE_TIMEOUT_S, SEND_IDLE_TIMEOUT_S};
+use crate::disk::Extent;
 use crate::wire::Pace;
-use crate::worker::{Presence, SendQueue};
+use crate::worker::{Presence, SendExtent, SendQueue};
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -258,6 +259,30 @@ impl<S: AsyncWrite + SendQueue + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+impl<S: SendExtent + SendQueue + Unpin> SendExtent for Watched<S> {
+    fn takes_extents(&self) -> bool {
+        self.socket.takes_extents()
+    }
+
+    fn poll_write_ahead(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_ahead(cx, bufs);
+        self.watch.sent(written, || self.socket.queued_bytes())
+    }
+
+    fn poll_send_extent(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        extent: &Extent,
+    ) -> Poll<io::Result<usize>> {
+        let sent = Pin::new(&mut self.socket).poll_send_extent(cx, extent);
+        self.watch.sent(sent, || self.socket.queued_bytes())
     }
 }
 

@@ -1,14 +1,17 @@
-//! Which parts of a file are read past the page cache: those that are not in it and that nobody
-//! asked for lately. What the disk has just put into a page of the cache is slow to copy out of
-//! there; straight into a buffer of ours it costs next to nothing (docs/decisions.md).
+//! Which parts of a file are sent as they lie in the page cache: those that are in it whole. And
+//! which are read past it: those that are not in it and that nobody asked for lately. What the disk
+//! has just put into a page of the cache is slow to copy out of there; straight into a buffer of
+//! ours it costs next to nothing (docs/decisions.md).
 //!
 //! One [`ColdReads`] per process, one [`Way`] per download of a file. Protocol:
 //! 1. A download decides anew with each window of the file, at the first read of it.
-//! 2. A window that is mostly in the page cache, or of which little is wanted, is read through it.
-//! 3. Any other is read past it, by a handle of the download's own, and that is noted. A window
+//! 2. What is wanted of a window that is all in the page cache is resident, whatever comes of it
+//!    later: whose client was slow asks again ([`Way::forget_resident`]).
+//! 3. A window that is mostly in the page cache, or of which little is wanted, is read through it.
+//! 4. Any other is read past it, by a handle of the download's own, and that is noted. A window
 //!    noted within [`COLD_MEMORY_S`] is read through the cache instead: what is asked for again
 //!    gets in, and the disk reads it twice for the first minute's crowd and not for each of them.
-//! 4. Where the filesystem cannot do it, or nobody can tell what is in the cache, all of it is read
+//! 5. Where the filesystem cannot do it, or nobody can tell what is in the cache, all of it is read
 //!    through the cache.
 
 use std::fmt;
@@ -45,8 +48,19 @@ pub(super) struct Way {
     key: u64,
     /// Up to here it is decided.
     decided: u64,
-    is_direct: bool,
+    course: Course,
     handle: Handle,
+}
+
+/// How a window is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Course {
+    /// All of it is in the page cache.
+    Resident,
+    /// Through the page cache.
+    Cached,
+    /// Past it.
+    Direct,
 }
 
 /// The handle for direct reads.
@@ -103,24 +117,31 @@ impl Way {
     pub(super) fn new(caches: &Arc<Caches>, file: &impl Hash) -> Way {
         let key = caches.cold.hasher.hash_one(file);
         let (caches, handle) = (Arc::clone(caches), Handle::Unasked);
-        Way { caches, key, decided: 0, is_direct: false, handle }
+        Way { caches, key, decided: 0, course: Course::Cached, handle }
     }
 
-    /// The handle for a direct read of what comes first in `unread`; `None` for a read through the
-    /// cache. Waits while the handle is being opened.
-    pub(super) fn poll(
+    /// How what comes first in `unread` is read.
+    pub(super) fn course(&mut self, disk: &dyn Disk, file: &File, unread: &Range<u64>) -> Course {
+        if unread.start >= self.decided {
+            self.decide(disk, file, unread);
+        }
+        self.course
+    }
+
+    /// What is resident is to be looked at anew.
+    pub(super) fn forget_resident(&mut self) {
+        if self.course == Course::Resident {
+            self.decided = 0;
+        }
+    }
+
+    /// The handle for direct reads; `None` where they cannot be. Waits while it is being opened.
+    pub(super) fn poll_handle(
         &mut self,
         cx: &mut Context<'_>,
         disk: &dyn Disk,
         file: &File,
-        unread: &Range<u64>,
     ) -> Poll<Option<File>> {
-        if unread.start >= self.decided {
-            self.decide(disk, file, unread);
-        }
-        if !self.is_direct {
-            return Poll::Ready(None);
-        }
         if matches!(self.handle, Handle::Unasked) {
             self.handle = Handle::Opening(disk.open_direct(file));
         }
@@ -155,10 +176,17 @@ impl Way {
         let wanted = unread.start..unread.end.min((window + 1) * COLD_WINDOW_SIZE);
         self.decided = wanted.end;
         let size = wanted.end - wanted.start;
-        self.is_direct = !matches!(self.handle, Handle::Refused)
-            && size >= COLD_READ_SIZE_MIN
-            && disk.resident_size(file, wanted).is_some_and(|resident| resident < size / 2)
-            && self.caches.cold.note(self.key, window);
+        let resident_size = disk.resident_size(file, wanted);
+        let is_cold = size >= COLD_READ_SIZE_MIN
+            && resident_size.is_some_and(|resident_size| resident_size < size / 2);
+        let may_be_direct = is_cold && !matches!(self.handle, Handle::Refused);
+        self.course = if resident_size == Some(size) {
+            Course::Resident
+        } else if may_be_direct && self.caches.cold.note(self.key, window) {
+            Course::Direct
+        } else {
+            Course::Cached
+        };
     }
 }
 

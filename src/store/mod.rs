@@ -32,7 +32,7 @@ pub use error::{StoreError, StoreErrorKind, StoreResult};
 pub use hash::{ObjectHash, ObjectHasher, merge_root};
 pub use layout::Layout;
 pub use publisher::{Durability, Published};
-pub use reader::{Frame, Reader};
+pub use reader::{Frame, Piece, Reader};
 pub use receiving::{NewObject, Receiving, Sealed};
 pub use seal::{Seal, SealError};
 pub use stored::{PublicFile, Stored};

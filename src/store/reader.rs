@@ -5,10 +5,12 @@
 //!    [`DIRECT_READS_AHEAD_MAX`] where they go past the page cache (`cold.rs` decides), and gives
 //!    out what completed, in the order of the file, in [`Frame`]s of at most [`FRAME_SIZE_MAX`].
 //!    How many frames are on their way to the socket is for the connection to bound.
-//! 2. Frames of one buffer share it: it goes back with the last of them.
-//! 3. [`Reader::park`] gives back every buffer that is not in a frame, because the peer does not
+//! 2. Who can send an [`Extent`] gets what lies in the page cache as such ([`Reader::poll_piece`]):
+//!    no buffer is needed and nothing read ahead.
+//! 3. Frames of one buffer share it: it goes back with the last of them.
+//! 4. [`Reader::park`] gives back every buffer that is not in a frame, because the peer does not
 //!    take what it was given. What was read ahead is read again when the peer goes on.
-//! 4. Buffers come from the slab's download pool. A reader that gets none, or was parked and has
+//! 5. Buffers come from the slab's download pool. A reader that gets none, or was parked and has
 //!    not shown since that its peer keeps up, has one small buffer of the heap at a time: slow
 //!    peers can stop nobody.
 
@@ -22,14 +24,14 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesOrdered, Stream};
 
 use super::cache::Origin;
-use super::cold::Way;
+use super::cold::{Course, Way};
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::verified::VerifiedReader;
 use crate::base::limits::{
-    BLOCK_SIZE, DIRECT_AHEAD_SIZE_MAX, DIRECT_READS_AHEAD_MAX, FRAME_SIZE_MAX, HEAP_READ_SIZE,
-    READS_AFTER_PARK, READS_AHEAD_MAX,
+    BLOCK_SIZE, DIRECT_AHEAD_SIZE_MAX, DIRECT_READS_AHEAD_MAX, EXTENT_SIZE_MAX, FRAME_SIZE_MAX,
+    HEAP_READ_SIZE, READS_AFTER_PARK, READS_AHEAD_MAX,
 };
-use crate::disk::{Disk, File, Lease, Pool, Transfer, read_blocks, read_full};
+use crate::disk::{Disk, Extent, File, Lease, Pool, Transfer, read_blocks, read_full};
 use crate::plan::{Chunk, Geometry};
 
 /// Yields the bytes of one range.
@@ -68,6 +70,14 @@ struct Filled {
 
 /// Bytes of a download, with the buffer they lie in.
 pub struct Frame(Storage);
+
+/// What comes next of a download.
+pub enum Piece {
+    /// In a buffer.
+    Frame(Frame),
+    /// In the page cache.
+    Extent(Extent),
+}
 
 enum Storage {
     Memory(Bytes),
@@ -114,8 +124,19 @@ impl Reader {
             Source::Memory(data) => {
                 Poll::Ready(data.take().map(|data| Ok(Frame(Storage::Memory(data)))))
             }
-            Source::File(file) => file.poll_next(cx),
+            Source::File(file) => file.poll_frame(cx, false),
             Source::Verified(verified) => verified.poll_next(cx),
+        }
+    }
+
+    /// The same for who can send an extent.
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<StoreResult<Piece>>> {
+        let Source::File(file) = &mut self.0 else {
+            return self.poll_next(cx).map_ok(Piece::Frame);
+        };
+        match file.next_extent() {
+            Some(extent) => Poll::Ready(Some(Ok(Piece::Extent(extent)))),
+            None => file.poll_frame(cx, file.file.has_descriptor()).map_ok(Piece::Frame),
         }
     }
 
@@ -138,11 +159,35 @@ impl Stream for Reader {
 }
 
 impl FileReader {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<StoreResult<Frame>>> {
+    /// What comes next, if it is in the page cache and everything before it was given out.
+    fn next_extent(&mut self) -> Option<Extent> {
+        let is_due = !self.failed && self.cutting.is_none() && self.reads.is_empty();
+        if !is_due || self.rest.is_empty() || !self.is_resident() {
+            return None;
+        }
+        let end = self.way.decided().min(self.rest.start + EXTENT_SIZE_MAX as u64);
+        let extent = Extent::new(&self.file, self.rest.start..end)?;
+        (self.rest.start, self.next_read) = (end, end);
+        Some(extent)
+    }
+
+    /// Whether what is to be read next is in the page cache.
+    fn is_resident(&mut self) -> bool {
+        let unread = self.next_read..self.rest.end;
+        self.way.course(&*self.disk, &self.file, &unread) == Course::Resident
+    }
+
+    /// The next frame. Whoever takes extents gets no frames of what is in the page cache, only of
+    /// what comes before it.
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        takes_extents: bool,
+    ) -> Poll<Option<StoreResult<Frame>>> {
         if self.failed || self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        while self.submit_one(cx) {}
+        while self.submit_one(cx, takes_extents) {}
         let mut filled = match self.cutting.take() {
             Some(filled) => filled,
             None => match ready!(Pin::new(&mut self.reads).poll_next(cx)) {
@@ -171,19 +216,25 @@ impl FileReader {
         self.cutting = None;
         self.next_read = self.rest.start;
         self.small_reads_left = READS_AFTER_PARK;
+        // By the time that the peer goes on other pages may be in memory.
+        self.way.forget_resident();
     }
 
     /// Submits the next read if there is something to read and a buffer for it.
-    fn submit_one(&mut self, cx: &mut Context<'_>) -> bool {
+    fn submit_one(&mut self, cx: &mut Context<'_>, takes_extents: bool) -> bool {
         let mut unread = self.next_read..self.rest.end;
         if unread.is_empty() || self.reads.len() >= DIRECT_READS_AHEAD_MAX {
             return false;
         }
+        let course = self.way.course(&*self.disk, &self.file, &unread);
+        if course == Course::Resident && takes_extents {
+            return false;
+        }
         let is_slow = self.small_reads_left > 0;
-        let direct = if is_slow {
+        let direct = if is_slow || course != Course::Direct {
             None
         } else {
-            match self.way.poll(cx, &*self.disk, &self.file, &unread) {
+            match self.way.poll_handle(cx, &*self.disk, &self.file) {
                 Poll::Ready(direct) => direct,
                 Poll::Pending => return false,
             }

@@ -93,6 +93,8 @@ declare! {
         "Bytes read from connections.";
     sent_bytes: Counter, "ringhold_sent_bytes_total", "", "bytes",
         "Bytes written to connections.";
+    extent_bytes: Counter, "ringhold_sent_from_page_cache_bytes_total", "", "bytes",
+        "Bytes of downloads that went from the page cache to the connection without a copy (sendfile).";
     connections_open: Gauge, "ringhold_connections_open", "", "connections",
         "Connections this worker serves.";
     connections_accepted: Counter, "ringhold_connections_accepted_total", "", "connections",

@@ -28,11 +28,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::net::TcpStream;
 
 use super::presence::{Attended, Presence, SharedStream};
+use super::send_extent::{self, SendExtent};
 use super::send_queue::{self, SendQueue};
 use crate::base::limits::{
     FULL_READS_BEFORE_LARGE, FULL_READS_BEFORE_SMALL, SOCKET_READ_SIZE_FIRST,
     SOCKET_READ_SIZE_LARGE, SOCKET_READ_SIZE_SMALL,
 };
+use crate::disk::Extent;
 use crate::telemetry::WorkerMetrics;
 
 /// A connection to a peer: bounded reads, vectored writes, no Nagle delay.
@@ -161,6 +163,36 @@ impl Attended for Socket {
 impl SendQueue for Socket {
     fn queued_bytes(&self) -> Option<u64> {
         send_queue::queued_bytes(&*self.stream.get_ref().0.borrow())
+    }
+}
+
+impl SendExtent for Socket {
+    fn takes_extents(&self) -> bool {
+        true
+    }
+
+    fn poll_write_ahead(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let stream = self.stream.get_ref().0.borrow();
+        self.sent(send_extent::poll_send(&stream, cx, |stream| {
+            send_extent::write_ahead(stream, bufs)
+        }))
+    }
+
+    fn poll_send_extent(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        extent: &Extent,
+    ) -> Poll<io::Result<usize>> {
+        let stream = self.stream.get_ref().0.borrow();
+        let sent = send_extent::poll_send(&stream, cx, |stream| extent.send(stream));
+        if let Poll::Ready(Ok(sent_bytes)) = &sent {
+            self.metrics.extent_bytes.add(*sent_bytes as u64);
+        }
+        self.sent(sent)
     }
 }
 

@@ -46,6 +46,23 @@ fn each_head_gets_the_same_answer_whole() {
 }
 
 #[test]
+fn bodies_are_kept_whole_where_that_is_asked_for() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let bare = Bare::start(&["--size", "0", "--store", dir.path().to_str().unwrap()]);
+    let mut stream = TcpStream::connect(&bare.address).unwrap();
+    for piece in ["PUT /a HTTP/1.1\r\nContent-Le", "ngth: 5\r\n\r\nhel", "lo"] {
+        stream.write_all(piece.as_bytes()).unwrap();
+    }
+    stream.write_all(b"PUT /b HTTP/1.1\r\nContent-Length: 3\r\n\r\nyou").unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 200 OK\r\n").count(), 2);
+    let kept = ["0-0", "0-1"].map(|name| std::fs::read(dir.path().join(name)).unwrap());
+    assert_eq!(kept, [b"hello".to_vec(), b"you".to_vec()]);
+}
+
+#[test]
 fn an_answer_that_no_socket_takes_at_once_is_asked_wrongly() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringhold-bench"));
     let output = command.args(["bare", "--size", "1MiB"]).output().unwrap();

@@ -36,6 +36,7 @@ mod memlock;
 mod memory;
 mod metrics;
 mod operations;
+mod page_cache;
 mod peer_lines;
 mod power_cut;
 mod public;

@@ -52,6 +52,10 @@ pub const FRAMES_OUTSTANDING_MAX: usize = 8;
 /// Such permits a worker. They cost memory only when their clients stop reading all at once: 1 MiB,
 /// beside a slab of 80 MiB by default.
 pub const LARGE_SENDS_PER_WORKER_MAX: usize = 4;
+/// Largest piece of the page cache that its answer's head waits for, to go out in one segment with
+/// it, bytes: a segment has 64 KiB at most. Of 4 KiB a sixth more are answered so, of 64 KiB a fifth
+/// fewer.
+pub const JOINED_SIZE_MAX: usize = 48 << 10;
 /// Frames that a client has taken without a pause before its connection asks for a permit: a
 /// mebibyte.
 pub const FRAMES_BEFORE_LARGE: usize = 32;

@@ -148,6 +148,11 @@ fn features(tried: &Tried, filesystem: &Filesystem) -> Vec<Finding> {
     vec![
         unnamed(tried),
         direct(tried, filesystem),
+        optional(
+            "page cache",
+            &tried.page_cache,
+            "large downloads all come through it, and are copied on their way",
+        ),
         optional("preallocation", &tried.preallocation, "files may lie in more pieces"),
         needed("fdatasync", &tried.sync, "no upload can be acknowledged"),
         needed("naming", &tried.naming, "no upload gets its name (is /proc mounted?)"),
@@ -306,6 +311,7 @@ mod tests {
         Tried {
             unnamed: true,
             direct: Ok(()),
+            page_cache: Ok(()),
             preallocation: Ok(()),
             sync: Ok(()),
             naming: Ok(()),
@@ -415,8 +421,9 @@ mod tests {
     #[test]
     fn what_the_store_can_do_without_is_a_warning_and_the_rest_a_problem() {
         let no = || Err("EOPNOTSUPP".to_owned());
-        let cases: [Case; 5] = [
+        let cases: [Case; 6] = [
             (|tried, no| tried.direct = no, Level::Warning, "direct I/O"),
+            (|tried, no| tried.page_cache = no, Level::Warning, "page cache"),
             (|tried, no| tried.preallocation = no, Level::Warning, "preallocation"),
             (|tried, no| tried.sync = no, Level::Problem, "fdatasync"),
             (|tried, no| tried.naming = no, Level::Problem, "naming"),

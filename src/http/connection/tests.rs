@@ -1,6 +1,7 @@
 //! A connection's promises that take longer than a black-box test should: time is simulated, the
 //! disk is in memory, the socket is a pipe.
 
+use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::base::limits::{
     BODY_IDLE_TIMEOUT_S, BODY_RATE_GRACE_S, BODY_RATE_MIN, HEAD_TIMEOUT_S, KEEP_ALIVE_TIMEOUT_S,
     LINGER_TIMEOUT_S, SEND_IDLE_TIMEOUT_S,
 };
-use crate::disk::{Disk as _, MemoryDisk, Pool, Slab, SlabOptions};
+use crate::disk::{Disk as _, Extent, MemoryDisk, Pool, Slab, SlabOptions};
 use crate::http::HttpOptions;
 use crate::id::IdService;
 use crate::import::{ImportOptions, Importer, SystemNetwork};
@@ -35,6 +36,29 @@ const UPLOAD_SIZE_MAX: u64 = 8 << 20;
 impl SendQueue for DuplexStream {
     fn queued_bytes(&self) -> Option<u64> {
         None
+    }
+}
+
+/// A pipe is no socket.
+impl SendExtent for DuplexStream {
+    fn takes_extents(&self) -> bool {
+        false
+    }
+
+    fn poll_write_ahead(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &[IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        Poll::Ready(Err(std::io::ErrorKind::Unsupported.into()))
+    }
+
+    fn poll_send_extent(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &Extent,
+    ) -> Poll<std::io::Result<usize>> {
+        Poll::Ready(Err(std::io::ErrorKind::Unsupported.into()))
     }
 }
 

@@ -5,6 +5,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ringhold::disk::Filesystem;
+
 /// Every file below `dir`, at any depth; none when there is no such directory.
 pub(crate) fn names_below(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
@@ -44,4 +46,13 @@ pub(crate) fn free_bytes(path: &Path) -> u64 {
     let text = String::from_utf8(df.stdout).unwrap();
     let blocks = text.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)).unwrap();
     blocks.parse::<u64>().unwrap() * 1024
+}
+
+/// Whether the kernel tells what of a file in `dir` is in the page cache.
+pub(crate) fn page_cache_is_told(dir: &Path) -> bool {
+    let tried = Filesystem::probe(dir).unwrap().tried.unwrap();
+    tried
+        .page_cache
+        .inspect_err(|why| println!("skipped: the page cache is not told: {why}"))
+        .is_ok()
 }

@@ -19,7 +19,7 @@ mod volume;
 pub(crate) use bender::{Bend, Bender, Part};
 pub(crate) use client::{Client, Response, Uploaded, request};
 pub(crate) use daemon::{Daemon, Engine, Setup, UNOPTIMIZED_KIB, engines, heavy, signal};
-pub(crate) use files::{flip, free_bytes, names_below, objects, staged};
+pub(crate) use files::{flip, free_bytes, names_below, objects, page_cache_is_told, staged};
 pub(crate) use form::Form;
 pub(crate) use hosts::Hosts;
 pub(crate) use page::fenced;
