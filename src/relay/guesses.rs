@@ -133,7 +133,7 @@ mod tests {
             }
             for (index, begin) in guessed.iter().enumerate() {
                 for (count, end) in (1..).zip(&guessed[index..]) {
-                    let share = (*end - *begin).as_secs() / NAMEPLATE_GUESS_S;
+                    let share = end.saturating_sub(*begin).as_secs() / NAMEPLATE_GUESS_S;
                     prop_assert!(count <= NAMEPLATE_GUESSES_MAX + share, "{count} until {end:?}");
                 }
             }

@@ -436,7 +436,7 @@ mod tests {
         let part = dir.path().join("part");
         let holder = open_part(&part).unwrap();
         let letting_go = async {
-            sleep(PATIENCE - INTERVAL).await;
+            sleep(PATIENCE.saturating_sub(INTERVAL)).await;
             drop(holder);
         };
         let (claimed, ()) = tokio::join!(claim_part(&part), letting_go);
