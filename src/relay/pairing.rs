@@ -35,7 +35,7 @@ pub(super) struct Pairing {
     far: SocketAddr,
     moved_bytes: Cell<u64>,
     metrics: Arc<WorkerMetrics>,
-    /// Taken by who drops it; cut off is what nobody said anything else of.
+    /// Cut off, until somebody says what else it was.
     ending: Ending,
 }
 

@@ -5,8 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use ringhold::base::limits::RENDEZVOUS_VALUE_SIZE_MAX;
 use ringhold::wire::{
-    EndMessage, TLV_HEAD_SIZE, RefusalCode, RelayMessage, RendezvousError,
-    rendezvous_value_size,
+    EndMessage, RefusalCode, RelayMessage, RendezvousError, TLV_HEAD_SIZE, rendezvous_value_size,
 };
 
 fuzz_target!(|input: &[u8]| {
