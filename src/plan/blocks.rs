@@ -7,8 +7,8 @@
 //!      └───────────────────┘ failed: a try less; given back: none less
 //! ```
 //! Blocks are taken in order. A failed one comes first again, so that what fails for everybody uses up
-//! its tries soon. Where blocks go out in order, none is taken that is further ahead than the window
-//! of those that wait.
+//! its tries soon; when one has none left, no other is begun either. Where blocks go out in order, none
+//! is taken that is further ahead than the window of those that wait.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,7 @@ enum Event {
 pub enum NextBlock {
     /// Fetch this block, which is its own now.
     Take(u32),
-    /// Nothing is left that nobody has, or that may be taken yet.
+    /// Nothing is left that nobody has, or that may be taken yet, or at all.
     Wait,
     /// All blocks are there.
     Finished,
@@ -54,6 +54,8 @@ pub struct BlockPlan {
     /// How often each of the failed ones did.
     failures: BTreeMap<u32, u32>,
     failure_count: u64,
+    /// Whether a block has no tries left: the download fails.
+    is_hopeless: bool,
     /// Blocks from this one on may be taken, so many of them; all where there is no order.
     window: Option<(u32, u32)>,
 }
@@ -68,6 +70,7 @@ impl BlockPlan {
             tries,
             failures: BTreeMap::new(),
             failure_count: 0,
+            is_hopeless: false,
             window: None,
         }
     }
@@ -87,7 +90,7 @@ impl BlockPlan {
         let missing = |state: &State| *state == State::Missing;
         let rest = self.states.get(self.cursor..).unwrap_or_default();
         self.cursor += rest.iter().position(missing).unwrap_or(rest.len());
-        if self.cursor >= self.end() {
+        if self.is_hopeless || self.cursor >= self.end() {
             return NextBlock::Wait;
         }
         let index = index_of(self.cursor);
@@ -107,7 +110,9 @@ impl BlockPlan {
         self.failure_count += 1;
         let failures = self.failures.entry(index).or_default();
         *failures += 1;
-        *failures < self.tries
+        let may_go_on = *failures < self.tries;
+        self.is_hopeless |= !may_go_on;
+        may_go_on
     }
 
     /// A block in flight that did not come, and not by its own fault.
@@ -257,6 +262,7 @@ mod tests {
             assert_eq!(plan.take(), NextBlock::Take(0));
             assert_eq!(plan.failed(0), may_go_on);
         }
+        assert_eq!(plan.take(), NextBlock::Wait, "neither by another connection");
     }
 
     #[test]
