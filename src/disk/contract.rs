@@ -145,10 +145,16 @@ pub trait Disk {
         false
     }
 
-    /// How many bytes of `range` are in the page cache, at once, counted in pages: all of them only
-    /// where each page of it is there. `None` where nobody can tell.
+    /// How many bytes of `range` are in the page cache, or on their way into it, at once, counted in
+    /// pages: all of them only where each page of it is. `None` where nobody can tell.
     fn resident_size(&self, _file: &File, _range: Range<u64>) -> Option<u64> {
         None
+    }
+
+    /// Whether all of `range` is in the page cache, so that reading it from there would not wait; at
+    /// once, but page by page. False where nobody can tell.
+    fn is_filled(&self, _file: &File, _range: Range<u64>) -> bool {
+        false
     }
 
     /// Opens an open file once more, for reads past the page cache: of whole blocks, to whole

@@ -1,8 +1,8 @@
 //! A piece of an open file that is in the page cache, to be sent from there: nobody copies it on
 //! its way to the socket (sendfile(2)).
 //!
-//! 1. Who made it has asked [`Disk::resident_size`](super::Disk::resident_size): what left the page
-//!    cache since is read by the call that sends it, and the thread waits for the disk.
+//! 1. Who made it has asked [`Disk::is_filled`](super::Disk::is_filled), now or lately: what left the
+//!    page cache since is read by the call that sends it, and the thread waits for the disk.
 //! 2. The file must keep its bytes until the peer has them: the kernel sends the page and not a copy
 //!    of it. Objects never change.
 

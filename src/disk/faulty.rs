@@ -273,6 +273,10 @@ impl Disk for FaultyDisk {
         self.inner.resident_size(file, range)
     }
 
+    fn is_filled(&self, file: &File, range: Range<u64>) -> bool {
+        self.inner.is_filled(file, range)
+    }
+
     fn open_direct(&self, file: &File) -> Op<DiskResult<File>> {
         let file = file.clone();
         self.metadata("open for direct I/O", move |disk| disk.open_direct(&file))

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, StatVfsMountFlags, StatxFlags, statfs, statvfs, statx};
 
-use super::{Journal, Lease, syscall};
+use super::{Journal, Lease, residency, syscall};
 use crate::base::limits::BLOCK_SIZE;
 
 /// Whether something works, or what the kernel said.
@@ -51,7 +51,7 @@ pub struct Tried {
     pub unnamed: bool,
     /// Direct I/O of whole blocks (`O_DIRECT`).
     pub direct: Works,
-    /// Telling what is in the page cache (`cachestat`, Linux 6.5).
+    /// Telling what is in the page cache (`cachestat`, or `mincore`).
     pub page_cache: Works,
     /// Preallocation (`fallocate`).
     pub preallocation: Works,
@@ -188,8 +188,12 @@ impl Probe {
     fn page_cache(&self) -> io::Result<()> {
         let block = Lease::heap(BLOCK_SIZE);
         let size = syscall::write_at(&self.file, &block, 0)? as u64;
-        let found = syscall::resident_size(&self.file, 0..size);
-        if found == Some(size) { Ok(()) } else { Err(io::Error::other("cachestat finds nothing")) }
+        let found = residency::resident_size(&self.file, 0..size);
+        if found == Some(size) {
+            Ok(())
+        } else {
+            Err(io::Error::other("neither cachestat nor mincore finds it"))
+        }
     }
 
     /// Gives the file a name as the daemon would, and takes it away again.

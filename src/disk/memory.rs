@@ -275,6 +275,10 @@ impl Disk for MemoryDisk {
         Some(if self.is_cold { 0 } else { range.end.saturating_sub(range.start) })
     }
 
+    fn is_filled(&self, _file: &File, _range: Range<u64>) -> bool {
+        !self.is_cold
+    }
+
     fn open_direct(&self, file: &File) -> Op<DiskResult<File>> {
         let file = file.clone();
         self.operate("open for direct I/O", move |volume| {

@@ -225,6 +225,10 @@ impl Disk for MeteredDisk {
         self.inner.resident_size(file, range)
     }
 
+    fn is_filled(&self, file: &File, range: Range<u64>) -> bool {
+        self.inner.is_filled(file, range)
+    }
+
     fn open_direct(&self, file: &File) -> Op<DiskResult<File>> {
         self.counted(&OPEN, self.inner.open_direct(file))
     }

@@ -21,6 +21,7 @@ mod metered;
 mod naming;
 mod probe;
 mod registered;
+mod residency;
 mod seeded;
 mod slab;
 mod small;

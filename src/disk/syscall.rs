@@ -17,7 +17,6 @@ use rustix::fs::{
     futimens, openat2, seek,
 };
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
-use rustix::param::page_size;
 
 use super::{FreeSpace, Journal, Stat};
 use crate::base::limits::RESOLVE_TRIES_MAX;
@@ -186,23 +185,6 @@ pub(super) fn read_resident(file: &fs::File, buffer: &mut [u8], offset: u64) -> 
     read.is_ok_and(|count| count == size)
 }
 
-/// How many bytes of `range` are in the page cache (`cachestat`, Linux 6.5); `None` for an older
-/// kernel, for who may neither write nor own the file, and for a filesystem without pages.
-pub(super) fn resident_size(file: &fs::File, range: Range<u64>) -> Option<u64> {
-    let page_size = page_size() as u64;
-    let (size, page_count) = (
-        range.end.checked_sub(range.start)?,
-        range.end.div_ceil(page_size) - range.start / page_size,
-    );
-    // A length of zero would stand for all that follows.
-    if size == 0 {
-        return Some(0);
-    }
-    let resident_count = raw::cached_page_count(file, range).ok()?;
-    let is_whole = resident_count >= page_count;
-    Some(if is_whole { size } else { (resident_count * page_size).min(size - 1) })
-}
-
 /// Opens an open file once more, for direct reads.
 pub(super) fn open_direct(file: &fs::File) -> io::Result<OwnedFd> {
     let path = raw::descriptor_path(file);
@@ -315,14 +297,9 @@ pub(super) mod raw {
     use std::fs::File;
     use std::io;
     use std::mem::{self, MaybeUninit};
-    use std::ops::Range;
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
-
-    /// `cachestat`, which the libc crate does not know yet. Since 424 a call has the same number on
-    /// all architectures but alpha.
-    const CACHESTAT: libc::c_long = 451;
 
     /// A path for the kernel. One with a zero byte in it names nothing.
     pub(in super::super) fn c_path(path: &Path) -> io::Result<CString> {
@@ -375,19 +352,6 @@ pub(super) mod raw {
     }
 
     /// Pages of a range that are in the page cache.
-    pub(super) fn cached_page_count(file: &File, range: Range<u64>) -> io::Result<u64> {
-        // struct cachestat_range: offset and length, bytes.
-        let asked = [range.start, range.end.saturating_sub(range.start)];
-        // struct cachestat: pages in the cache, dirty, under write, evicted, evicted lately.
-        let mut told = [0_u64; 5];
-        let fd = file.as_raw_fd();
-        // SAFETY: both arrays are alive, and as long and aligned as the kernel's structs of u64.
-        let answer =
-            unsafe { libc::syscall(CACHESTAT, fd, asked.as_ptr(), told.as_mut_ptr(), 0_u32) };
-        check(i32::try_from(answer).unwrap_or(-1))?;
-        Ok(told[0])
-    }
-
     pub(super) fn rename_noreplace(source: &CStr, target: &CStr) -> io::Result<()> {
         let (here, flags) = (libc::AT_FDCWD, libc::RENAME_NOREPLACE);
         // SAFETY: both paths end in a zero byte and outlive the call.

@@ -24,7 +24,7 @@ use super::loan::lend;
 use super::small::{self, Order};
 use super::{
     Care, Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Journal,
-    Lease, Made, Op, Shortcut, Slab, Stat, Transfer, detached, naming, syscall,
+    Lease, Made, Op, Shortcut, Slab, Stat, Transfer, detached, naming, residency, syscall,
 };
 use crate::base::limits::{DISK_THREADS_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
 use futures_util::future::join3;
@@ -178,7 +178,11 @@ impl Disk for ThreadsDisk {
     }
 
     fn resident_size(&self, file: &File, range: Range<u64>) -> Option<u64> {
-        syscall::resident_size(file.os()?, range)
+        residency::resident_size(file.os()?, range)
+    }
+
+    fn is_filled(&self, file: &File, range: Range<u64>) -> bool {
+        file.os().is_some_and(|file| residency::is_filled(file, range))
     }
 
     fn open_direct(&self, file: &File) -> Op<DiskResult<File>> {

@@ -38,7 +38,7 @@ use super::{
     Care, Disk, DiskError, DiskResult, EngineKind, EngineReport, File, FreeSpace, Gate, Journal,
     Lease, Made, Op, Shortcut, Slab, Stat, Transfer,
 };
-use super::{naming, syscall};
+use super::{naming, residency, syscall};
 use crate::base::limits::{DIRECTORIES_OPEN_MAX, METADATA_IN_FLIGHT_MAX, SYNCS_IN_FLIGHT_MAX};
 
 /// The disk over a worker's ring.
@@ -375,7 +375,11 @@ impl Disk for UringDisk {
     }
 
     fn resident_size(&self, file: &File, range: Range<u64>) -> Option<u64> {
-        syscall::resident_size(file.os()?, range)
+        residency::resident_size(file.os()?, range)
+    }
+
+    fn is_filled(&self, file: &File, range: Range<u64>) -> bool {
+        file.os().is_some_and(|file| residency::is_filled(file, range))
     }
 
     fn open_direct(&self, file: &File) -> Op<DiskResult<File>> {

@@ -1,7 +1,8 @@
 //! What is remembered of objects, so that the next request for one costs less. One [`Caches`] per
 //! process, shared by all workers. Objects never change, so only a delete invalidates.
 //!
-//! Beside these, which parts of files were read past the page cache lately (`cold.rs`).
+//! Beside these, notes of which parts of files were read past the page cache lately, and which lie in
+//! it (`way.rs`).
 //!
 //! Two of one kind: whole small objects ([`Hot`]: no call to the kernel), and objects that are open
 //! and whose seal was checked ([`Opened`]: one read). Protocol of each:
@@ -22,8 +23,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::cold::ColdReads;
 use super::error::StoreError;
+use super::notes::Notes;
 use super::seal::Seal;
 use crate::base::limits::{
     CACHE_ENTRY_OVERHEAD, CACHE_LOOKS_MAX, CACHE_NEWCOMERS_PER_ENTRY, CACHE_SHARDS, CACHE_SIZE,
@@ -68,7 +69,10 @@ pub struct CacheSizes {
 pub struct Caches {
     pub(super) hot: Cache<Hot>,
     pub(super) opened: Cache<Opened>,
-    pub(super) cold: ColdReads,
+    /// Windows of files that were read past the page cache.
+    pub(super) cold: Notes,
+    /// Pieces of files whose pages in the page cache were found filled.
+    pub(super) filled: Notes,
 }
 
 /// An object whose data is read from a file that may be remembered.
@@ -139,7 +143,8 @@ impl Caches {
         Caches {
             hot: Cache::new(hot_bytes, usize::MAX),
             opened: Cache::new(opened_bytes, opened_count),
-            cold: ColdReads::new(),
+            cold: Notes::new(),
+            filled: Notes::new(),
         }
     }
 

@@ -4,7 +4,6 @@
 mod block_check;
 mod cache;
 mod caretaker;
-mod cold;
 mod dice;
 mod digest_memory;
 mod digests;
@@ -13,6 +12,7 @@ mod hash;
 mod health;
 mod idle_hasher;
 mod layout;
+mod notes;
 mod publisher;
 mod reader;
 mod receiving;
@@ -24,6 +24,7 @@ mod tests;
 mod verified;
 mod verify;
 mod volume;
+mod way;
 
 pub use cache::{CacheSizes, Caches};
 pub use caretaker::VolumeState;

@@ -2,7 +2,7 @@
 //!
 //! One [`Reader`] per download. Protocol:
 //! 1. The connection polls; the reader keeps up to [`READS_AHEAD_MAX`] reads in flight, or
-//!    [`DIRECT_READS_AHEAD_MAX`] where they go past the page cache (`cold.rs` decides), and gives
+//!    [`DIRECT_READS_AHEAD_MAX`] where they go past the page cache (`way.rs` decides), and gives
 //!    out what completed, in the order of the file, in [`Frame`]s of at most [`FRAME_SIZE_MAX`].
 //!    How many frames are on their way to the socket is for the connection to bound.
 //! 2. Who can send an [`Extent`] gets what lies in the page cache as such ([`Reader::poll_piece`]):
@@ -24,9 +24,10 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesOrdered, Stream};
 
 use super::cache::Origin;
-use super::cold::{Course, Way};
+
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::verified::VerifiedReader;
+use super::way::{Course, Way};
 use crate::base::limits::{
     BLOCK_SIZE, DIRECT_AHEAD_SIZE_MAX, DIRECT_READS_AHEAD_MAX, EXTENT_SIZE_MAX, FRAME_SIZE_MAX,
     HEAP_READ_SIZE, READS_AFTER_PARK, READS_AHEAD_MAX,

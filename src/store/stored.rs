@@ -9,12 +9,12 @@ use bytes::Bytes;
 
 use super::block_check::BlockCheck;
 use super::cache::{Caches, Hot, Opened, Origin, Ticket};
-use super::cold::Way;
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::reader::Reader;
 use super::seal::{Seal, TAIL_SIZE, Tail};
 use super::verified::VerifiedReader;
 use super::volume::Store;
+use super::way::Way;
 use crate::base::limits::{CACHE_OBJECT_SIZE_MAX, OPEN_READ_SIZE};
 use crate::disk::{Disk, File, Lease, Pool, Stat, read_full};
 use crate::id::ObjectNumber;

@@ -40,12 +40,14 @@ pub const COLD_WINDOW_SIZE: u64 = 4 << 20;
 /// Least of a window that is worth it, bytes: a smaller range is soon read, and whoever seeks in a
 /// file is served by what the kernel reads ahead.
 pub const COLD_READ_SIZE_MIN: u64 = 1 << 20;
-/// What was read past the page cache is read through it when it is asked for again so soon, seconds:
-/// who comes later finds the disk as fast as the first one did.
-pub const COLD_MEMORY_S: u64 = 60;
-/// Windows noted as read past the page cache, all workers together: the last 32 GiB, in 64 KiB of
-/// memory.
-pub const COLD_WINDOWS_NOTED: usize = 8192;
+/// How long it is remembered of a part of a file that it was read past the page cache, seconds: what
+/// is asked for again so soon comes through it, and who comes later finds the disk as fast as the
+/// first one did. And that its pages in the page cache are filled.
+pub const NOTES_MEMORY_S: u64 = 60;
+/// Notes of either kind, all workers together: the last 32 GiB, in 64 KiB of memory.
+pub const NOTES_COUNT: usize = 8192;
+/// Least that it is noted of that its pages are filled, bytes: less is soon looked at again.
+pub const FILLED_NOTED_SIZE_MIN: u64 = 64 << 10;
 /// Largest frame of a download, bytes. Most connections have one at a time, so that what a peer does
 /// not take fits into the connection's share of the memory contract when it is set aside.
 pub const FRAME_SIZE_MAX: usize = 32 << 10;
