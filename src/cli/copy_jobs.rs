@@ -65,19 +65,15 @@ fn check_target(from: &Metadata, target: PathBuf, replace: bool) -> Result<PathB
     let Ok(entry) = fs::symlink_metadata(&target) else { return check_directory(target) };
     let refuse =
         |why: &str| Failure::failed(format!("cannot copy to {}: {why}", printable::path(&target)));
-    match fs::metadata(&target) {
-        Ok(to) if (to.dev(), to.ino()) == (from.dev(), from.ino()) => {
+    match (entry, fs::metadata(&target)) {
+        (_, Ok(to)) if (to.dev(), to.ino()) == (from.dev(), from.ino()) => {
             Err(refuse("it is the source itself, by this or another name"))
         }
-        Ok(to) if to.is_dir() => Err(refuse("it is a directory")),
+        (entry, _) if entry.is_dir() => Err(refuse("it is a directory")),
         _ if !replace => Err(refuse("it exists: give --force to replace it")),
-        Ok(to) if !to.is_file() => Err(refuse("it is no regular file, and stays what it is")),
-        // The file that a symbolic link leads to is replaced, not the link.
-        Ok(_) if entry.is_symlink() => {
-            fs::canonicalize(&target).map_err(|error| refuse(&error.to_string()))
-        }
-        Ok(_) => Ok(target),
-        Err(_) => Err(refuse("it is a symbolic link that leads nowhere: remove it")),
+        // A link itself is replaced, wherever it leads.
+        (entry, _) if entry.is_file() || entry.is_symlink() => Ok(target),
+        _ => Err(refuse("it is no regular file, and stays what it is")),
     }
 }
 

@@ -127,12 +127,6 @@ fn target(command: &GetCommand, download: &Download) -> Result<Option<PathBuf>, 
         GetTarget::Stdout => return Ok(None),
         GetTarget::ServerName => PathBuf::from(name),
         GetTarget::Path(path) if path.is_dir() => path.join(name),
-        // The file that a symbolic link leads to is replaced, not the link.
-        GetTarget::Path(path) if command.options.replace && path.is_symlink() => {
-            let shown = printable::path(path);
-            fs::canonicalize(path)
-                .map_err(|error| Failure::failed(format!("cannot replace {shown}: {error}")))?
-        }
         GetTarget::Path(path) => path.clone(),
     };
     refuse_taken(&target, command.options.replace)?;
@@ -140,10 +134,6 @@ fn target(command: &GetCommand, download: &Download) -> Result<Option<PathBuf>, 
 }
 
 fn refuse_taken(target: &Path, replace: bool) -> Result<(), Failure> {
-    let is_link = replace && target.is_symlink();
-    if is_link {
-        return Ok(());
-    }
     Download::check_target(target, replace).map_err(|error| {
         Failure::failed(format!("cannot get it to {}: {error}", printable::path(target)))
     })

@@ -11,8 +11,9 @@ use tokio::task::spawn_blocking;
 
 use super::code_prompt::{ask_code, read_answer};
 use super::progress_bar::{endless_bar, progress_bar};
-use super::send::{meeting, runtime, unless_stopped};
-use super::transfer_watch::{Show, stopped};
+use super::send::{meet, meeting, runtime};
+use super::stopping::stopped;
+use super::transfer_watch::Show;
 use super::{Failure, figures, printable};
 use crate::client::peer::{Code, Session};
 use crate::client::transfer::{Decide, Destination, Receiving};
@@ -65,7 +66,7 @@ fn check_folder(command: &ReceiveCommand) -> Result<(), Failure> {
 }
 
 async fn run(command: &ReceiveCommand, code: &Code) -> Result<(), Failure> {
-    let session = unless_stopped(Session::claim(&command.relay, code)).await?;
+    let session = meet(Session::claim(&command.relay, code)).await?;
     let bar = endless_bar(command.progress);
     let accepted = "receiving";
     let show =

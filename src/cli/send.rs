@@ -10,11 +10,12 @@ use tokio::runtime::{Builder, Runtime};
 use tracing::info;
 
 use super::progress_bar::{endless_bar, progress_bar};
-use super::transfer_watch::{Show, stopped};
+use super::stopping::{stopped, unless_stopped};
+use super::transfer_watch::Show;
 use super::{Failure, figures, printable};
 use crate::client::ReadAhead;
 use crate::client::peer::{Code, PeerError, Session};
-use crate::client::transfer::{Frames, Meeting, Offer, Sending, TransferError};
+use crate::client::transfer::{Frames, Meeting, Offer, Sending};
 use crate::config::{SendArguments, SendCommand, SendWhat};
 
 /// Where both ends meet unless told otherwise.
@@ -51,10 +52,10 @@ fn offer(command: &SendCommand) -> Result<Offer, Failure> {
 }
 
 async fn run(command: &SendCommand, offer: Offer) -> Result<(), Failure> {
-    let registered = unless_stopped(Session::register(&command.relay)).await?;
+    let registered = meet(Session::register(&command.relay)).await?;
     let code = Code::random(registered.nameplate(), command.words).map_err(Failure::failed)?;
     tell_code(command, &code, &offer)?;
-    let session = unless_stopped(registered.agree(&code)).await?;
+    let session = meet(registered.agree(&code)).await?;
     drop(code);
     info!("the receiver has the code");
     let bar = match command.what {
@@ -119,13 +120,10 @@ fn tell_code(command: &SendCommand, code: &Code, offer: &Offer) -> Result<(), Fa
     Ok(())
 }
 
-/// A step before the other end is there.
-pub(super) async fn unless_stopped<T>(
+/// A step before the other end is there, which nobody has to be told of.
+pub(super) async fn meet<T>(
     step: impl Future<Output = Result<T, PeerError>>,
 ) -> Result<T, Failure> {
-    tokio::select! {
-        biased;
-        name = stopped() => Err(Failure::failed(TransferError::Stopped(name))),
-        done = step => done.map_err(|error| Failure::failed(printable::plain(&error.to_string()))),
-    }
+    let met = unless_stopped(step, || "nothing was moved".to_owned()).await?;
+    met.map_err(|error| Failure::failed(printable::plain(&error.to_string())))
 }

@@ -14,7 +14,6 @@ use tracing::info;
 
 use super::{Failure, figures, printable};
 use crate::client::transfer::{Moved, Notice, TransferError, Watch, WholeFile};
-use crate::worker::interrupted;
 
 /// Time between two looks at the progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -157,14 +156,6 @@ fn print(whole: &WholeFile) -> io::Result<()> {
     let mut out = stdout().lock();
     writeln!(out, "{json}")?;
     out.flush()
-}
-
-/// Resolves with the name of the signal that stops a transfer.
-pub(super) async fn stopped() -> String {
-    match interrupted().await {
-        Ok(name) => name.to_owned(),
-        Err(error) => format!("a process that may not catch signals ({error})"),
-    }
 }
 
 #[cfg(test)]

@@ -6,12 +6,11 @@
 //!      ▲                   │
 //!      └───────────────────┘ failed: a try less; given back: none less
 //! ```
-//! Blocks are taken in order, several neighbours in one run. A failed one comes first again, so that
-//! what fails for everybody uses up its tries soon. Where blocks go out in order, none is taken that
-//! is further ahead than the window of those that wait.
+//! Blocks are taken in order. A failed one comes first again, so that what fails for everybody uses up
+//! its tries soon; when one has none left, no other is begun either. Where blocks go out in order, none
+//! is taken that is further ahead than the window of those that wait.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 /// What a block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +32,11 @@ enum Event {
 }
 
 /// What a connection does next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NextRun {
-    /// Fetch these blocks, which are its own now.
-    Run(Range<u32>),
-    /// Nothing is left that nobody has, or that may be taken yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextBlock {
+    /// Fetch this block, which is its own now.
+    Take(u32),
+    /// Nothing is left that nobody has, or that may be taken yet, or at all.
     Wait,
     /// All blocks are there.
     Finished,
@@ -55,6 +54,8 @@ pub struct BlockPlan {
     /// How often each of the failed ones did.
     failures: BTreeMap<u32, u32>,
     failure_count: u64,
+    /// Whether a block has no tries left: the download fails.
+    is_hopeless: bool,
     /// Blocks from this one on may be taken, so many of them; all where there is no order.
     window: Option<(u32, u32)>,
 }
@@ -69,6 +70,7 @@ impl BlockPlan {
             tries,
             failures: BTreeMap::new(),
             failure_count: 0,
+            is_hopeless: false,
             window: None,
         }
     }
@@ -80,43 +82,42 @@ impl BlockPlan {
         self
     }
 
-    /// The next blocks for a connection, at most `count_max` of them.
-    pub fn take(&mut self, count_max: u32) -> NextRun {
-        if self.there_count == self.states.len() {
-            return NextRun::Finished;
+    /// The next block for a connection.
+    pub fn take(&mut self) -> NextBlock {
+        if self.is_finished() {
+            return NextBlock::Finished;
         }
         let missing = |state: &State| *state == State::Missing;
         let rest = self.states.get(self.cursor..).unwrap_or_default();
         self.cursor += rest.iter().position(missing).unwrap_or(rest.len());
-        let rest = self.states.get(self.cursor..self.end()).unwrap_or_default();
-        let count_max = count_max.max(1) as usize;
-        let count = rest.iter().take(count_max).take_while(|state| missing(state)).count();
-        if count == 0 {
-            return NextRun::Wait;
+        if self.is_hopeless || self.cursor >= self.end() {
+            return NextBlock::Wait;
         }
-        let run = index_of(self.cursor)..index_of(self.cursor + count);
-        run.clone().for_each(|index| self.change(index, Event::Take));
-        NextRun::Run(run)
+        let index = index_of(self.cursor);
+        self.change(index, Event::Take);
+        NextBlock::Take(index)
     }
 
-    /// A block of a run is there, checked and written.
+    /// A block in flight is there, checked and written.
     pub fn done(&mut self, index: u32) {
         self.change(index, Event::Done);
     }
 
-    /// A block of a run could not be fetched, or is not what it should be; whether it may be tried
+    /// A block in flight could not be fetched, or is not what it should be; whether it may be tried
     /// again.
     pub fn failed(&mut self, index: u32) -> bool {
         self.change(index, Event::Fail);
         self.failure_count += 1;
         let failures = self.failures.entry(index).or_default();
         *failures += 1;
-        *failures < self.tries
+        let may_go_on = *failures < self.tries;
+        self.is_hopeless |= !may_go_on;
+        may_go_on
     }
 
-    /// Blocks of a run that nobody tried.
-    pub fn give_back(&mut self, run: Range<u32>) {
-        run.for_each(|index| self.change(index, Event::GiveBack));
+    /// A block in flight that did not come, and not by its own fault.
+    pub fn give_back(&mut self, index: u32) {
+        self.change(index, Event::GiveBack);
     }
 
     /// Nobody fetches any more: what was in flight is missing.
@@ -234,24 +235,23 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_of_neighbours_that_nobody_has() {
-        let mut plan = BlockPlan::new(6, 3);
+    fn blocks_that_nobody_has_are_taken_in_order() {
+        let mut plan = BlockPlan::new(5, 3);
         plan.found(3);
-        assert_eq!(plan.take(2), NextRun::Run(0..2));
-        assert_eq!(plan.take(9), NextRun::Run(2..3));
-        assert_eq!(plan.take(9), NextRun::Run(4..6));
-        assert_eq!(plan.take(9), NextRun::Wait);
+        for index in [0, 1, 2, 4] {
+            assert_eq!(plan.take(), NextBlock::Take(index));
+        }
+        assert_eq!(plan.take(), NextBlock::Wait);
         plan.done(0);
+        plan.give_back(4);
         assert!(plan.failed(1));
-        plan.give_back(4..6);
-        assert_eq!(plan.take(9), NextRun::Run(1..2), "what failed comes first");
-        assert_eq!(plan.take(1), NextRun::Run(4..5));
-        assert_eq!(plan.take(1), NextRun::Run(5..6));
-        for index in [1, 2, 4, 5] {
+        assert_eq!(plan.take(), NextBlock::Take(1), "what failed comes first");
+        assert_eq!(plan.take(), NextBlock::Take(4));
+        for index in [1, 2, 4] {
             assert!(!plan.is_finished());
             plan.done(index);
         }
-        assert_eq!(plan.take(1), NextRun::Finished);
+        assert_eq!(plan.take(), NextBlock::Finished);
         assert_eq!(plan.failure_count(), 1);
     }
 
@@ -259,58 +259,57 @@ mod tests {
     fn a_block_has_so_many_tries_and_no_more() {
         let mut plan = BlockPlan::new(2, 3);
         for may_go_on in [true, true, false] {
-            assert_eq!(plan.take(1), NextRun::Run(0..1));
+            assert_eq!(plan.take(), NextBlock::Take(0));
             assert_eq!(plan.failed(0), may_go_on);
         }
+        assert_eq!(plan.take(), NextBlock::Wait, "neither by another connection");
     }
 
     #[test]
     fn in_order_nothing_runs_ahead_of_what_goes_out() {
         let mut plan = BlockPlan::new(5, 3).in_order(2);
-        assert_eq!(plan.take(9), NextRun::Run(0..2));
+        assert_eq!([plan.take(), plan.take()], [NextBlock::Take(0), NextBlock::Take(1)]);
         plan.done(1);
-        assert_eq!(plan.take(9), NextRun::Wait, "block 0 did not go out");
+        assert_eq!(plan.take(), NextBlock::Wait, "block 0 did not go out");
         plan.done(0);
         plan.went_out(1);
-        assert_eq!(plan.take(9), NextRun::Run(2..3));
+        assert_eq!([plan.take(), plan.take()], [NextBlock::Take(2), NextBlock::Wait]);
         plan.went_out(2);
         plan.went_out(1);
-        assert_eq!(plan.take(9), NextRun::Run(3..4), "it never moves back");
+        assert_eq!(plan.take(), NextBlock::Take(3), "it never moves back");
     }
 
     #[test]
     fn nothing_is_finished_at_once() {
-        assert_eq!(BlockPlan::new(0, 1).take(1), NextRun::Finished);
+        assert_eq!(BlockPlan::new(0, 1).take(), NextBlock::Finished);
     }
 
     proptest! {
         #[test]
         fn whatever_fails_every_block_is_fetched_by_one_at_a_time(
-            count in 0_u32..40, runs in prop::collection::vec((1_u32..6, 0_u8..4), 1..400),
+            count in 0_u32..40, fates in prop::collection::vec(0_u8..4, 1..400),
             window in prop::option::of(1_u32..5),
         ) {
             let plan = BlockPlan::new(count, u32::MAX);
             let mut plan = window.map_or(plan.clone(), |window| plan.in_order(window));
             let mut there = vec![false; count as usize];
-            let mut held: Vec<Range<u32>> = Vec::new();
+            let mut held: Vec<u32> = Vec::new();
             let mut out = 0;
-            for (count_max, fate) in runs.into_iter().chain(std::iter::repeat_n((3, 1), 400)) {
-                if let NextRun::Run(run) = plan.take(count_max) {
-                    prop_assert!(run.clone().all(|index| !there[index as usize]));
-                    prop_assert!(held.iter().all(|other| run.end <= other.start || other.end <= run.start));
-                    prop_assert!(run.len() <= count_max as usize);
-                    prop_assert!(window.is_none_or(|window| run.end <= out + window));
-                    held.push(run);
+            for fate in fates.into_iter().chain(std::iter::repeat_n(1, 400)) {
+                if let NextBlock::Take(index) = plan.take() {
+                    prop_assert!(!there[index as usize] && !held.contains(&index));
+                    prop_assert!(window.is_none_or(|window| index < out + window));
+                    held.push(index);
                 }
-                let Some(run) = held.pop() else { continue };
+                let Some(index) = held.pop() else { continue };
                 match fate {
-                    0 => held.insert(0, run),
-                    2 => plan.give_back(run),
-                    3 => run.for_each(|index| { plan.failed(index); }),
-                    _ => run.for_each(|index| {
+                    0 => held.insert(0, index),
+                    2 => plan.give_back(index),
+                    3 => drop(plan.failed(index)),
+                    _ => {
                         plan.done(index);
                         there[index as usize] = true;
-                    }),
+                    }
                 }
                 while out < count && there[out as usize] {
                     out += 1;

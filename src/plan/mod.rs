@@ -16,7 +16,7 @@ mod tree_hash;
 mod wanted;
 
 pub use backoff::retry_pause;
-pub use blocks::{BlockPlan, NextRun};
+pub use blocks::{BlockPlan, NextBlock};
 pub use chunk::{Chunk, Chunks, Geometry};
 pub use cursor::{Cursor, Spill};
 pub use error::PlanError;

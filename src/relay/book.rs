@@ -211,7 +211,7 @@ impl Census {
 
 /// What counts as one address: a host of IPv4, a network of IPv6, where a host has as many as it
 /// likes.
-fn household(address: IpAddr) -> IpAddr {
+pub(super) fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

@@ -16,8 +16,9 @@ use tokio::sync::oneshot;
 use tracing::{debug, info};
 
 use super::meeting::{Guest, Meeting, Paired, Waiter, meet, visit};
+use super::pairing::{Ending, Pairing};
 use super::pipes::Pipes;
-use super::proxy::{Ending, proxy};
+use super::proxy::proxy;
 use super::refusal::Refusal;
 use super::registry::{Arrival, Entry, Registry};
 use super::speech::{Stir, Unheard, dismiss, has_stirred, hear, tell, watch};
@@ -111,10 +112,11 @@ impl End {
     }
 
     async fn claim(&mut self, stream: TcpStream, nameplate: u32) -> Option<Paired> {
-        let there = self.parts.registry.claim(nameplate);
+        let there = self.parts.registry.claim(self.peer.ip(), nameplate);
         let stream = match there {
-            None => stream,
-            Some(there) => match self.meet(there, stream).await {
+            Err(wait) => return self.turn_away(stream, Refusal::guessing(wait)).await,
+            Ok(None) => stream,
+            Ok(Some(there)) => match self.meet(there, stream).await {
                 Ok(Ok(paired)) => return Some(paired),
                 Ok(Err(stream)) => stream,
                 Err(error) => return self.lose(&error),
@@ -180,36 +182,18 @@ impl End {
         let parts = Rc::clone(&self.parts);
         let _hosting = parts.registry.host(parts.worker_index);
         let Guest { stream, peer: far_peer, over: _over } = guest;
-        let (ending, moved_bytes) = match TcpStream::from_std(stream) {
-            Err(error) => (Ending::Broken(error), 0),
+        let pairing = Pairing::new(self.peer, far_peer, Arc::clone(&parts.metrics));
+        let ending = match TcpStream::from_std(stream) {
+            Err(error) => Ending::Broken(error),
             Ok(mut far) => {
                 // Who waited longer is told first, and who is gone is found by the next read.
                 let _ = tell(&mut near, &RelayMessage::Matched).await;
                 let _ = tell(&mut far, &RelayMessage::Matched).await;
                 self.progress.step(Event::Tell);
-                let options = parts.registry.options();
-                proxy(&near, &far, options, &parts.pipes, &parts.metrics.relay_moved_bytes).await
+                proxy(&near, &far, parts.registry.options(), &parts.pipes, &pairing).await
             }
         };
-        let (near, far) = (self.peer, far_peer);
-        match ending {
-            Ending::Closed => {
-                parts.metrics.relay_closed.increment();
-                info!(%near, %far, moved_bytes, "a pairing is over");
-            }
-            Ending::Broken(error) => {
-                parts.metrics.relay_broken.increment();
-                info!(%near, %far, moved_bytes, %error, "a pairing broke off");
-            }
-            Ending::Idle => {
-                parts.metrics.relay_idle.increment();
-                info!(%near, %far, moved_bytes, "a pairing was idle for too long");
-            }
-            Ending::Lifetime => {
-                parts.metrics.relay_lifetime.increment();
-                info!(%near, %far, moved_bytes, "a pairing reached its lifetime");
-            }
-        }
+        pairing.end(ending);
     }
 
     async fn meet(

@@ -3,8 +3,10 @@
 
 mod book;
 mod end;
+mod guesses;
 mod meeting;
 mod options;
+mod pairing;
 mod pipes;
 mod proxy;
 mod refusal;

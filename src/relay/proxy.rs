@@ -15,52 +15,37 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::RelayOptions;
+use super::pairing::{Ending, Pairing};
 use super::pipes::{Lent, Pipes};
 use crate::base::limits::{RELAY_PIPE_SIZE_SMALL, RELAY_RATE_STEPS, RELAY_TURN_SIZE};
 use crate::plan::Throttle;
-use crate::telemetry::Counter;
-
-/// What ended a pairing.
-#[derive(Debug)]
-pub(super) enum Ending {
-    /// Both ends closed their sides.
-    Closed,
-    /// The connection of one of them broke.
-    Broken(io::Error),
-    /// No byte moved for too long.
-    Idle,
-    /// It lasted as long as it may.
-    Lifetime,
-}
 
 /// What the two directions of a pairing have in common.
 struct Ledger<'a> {
     begun: Instant,
     moved_last: Cell<Instant>,
-    moved_bytes: Cell<u64>,
     rate: Option<u64>,
     throttle: RefCell<Throttle>,
-    counter: &'a Counter,
+    pairing: &'a Pairing,
 }
 
-/// Moves bytes between two ends, and says what ended it and how many they were.
+/// Moves bytes between two ends, and says what ended it.
 pub(super) async fn proxy(
     near: &TcpStream,
     far: &TcpStream,
     options: &RelayOptions,
     pipes: &Pipes,
-    counter: &Counter,
-) -> (Ending, u64) {
-    let ledger = Ledger::new(options.rate, counter);
+    pairing: &Pairing,
+) -> Ending {
+    let ledger = Ledger::new(options.rate, pairing);
     let both = async {
         tokio::try_join!(flow(near, far, pipes, &ledger), flow(far, near, pipes, &ledger))
     };
-    let ending = tokio::select! {
+    tokio::select! {
         ended = both => ended.map_or_else(Ending::Broken, |_| Ending::Closed),
         () = ledger.silence(options.idle) => Ending::Idle,
         () = sleep(options.lifetime) => Ending::Lifetime,
-    };
-    (ending, ledger.moved_bytes.get())
+    }
 }
 
 /// One direction, to its end, which is passed on.
@@ -117,15 +102,14 @@ async fn move_what_is_there(
 }
 
 impl Ledger<'_> {
-    fn new(rate: Option<u64>, counter: &Counter) -> Ledger<'_> {
+    fn new(rate: Option<u64>, pairing: &Pairing) -> Ledger<'_> {
         let now = Instant::now();
         Ledger {
             begun: now,
             moved_last: Cell::new(now),
-            moved_bytes: Cell::new(0),
             rate,
             throttle: RefCell::new(Throttle::new(rate)),
-            counter,
+            pairing,
         }
     }
 
@@ -156,9 +140,7 @@ impl Ledger<'_> {
     }
 
     fn note(&self, size: usize) {
-        let size = size as u64;
         self.moved_last.set(Instant::now());
-        self.moved_bytes.set(self.moved_bytes.get() + size);
-        self.counter.add(size);
+        self.pairing.note(size as u64);
     }
 }

@@ -2,12 +2,13 @@
 //! operator.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::RelayOptions;
 use crate::base::limits::RELAY_HANDSHAKE_TIMEOUT_S;
 use crate::base::units::DurationArg;
 use crate::telemetry::{Counter, WorkerMetrics};
-use crate::wire::{RefusalCode, RelayMessage, RendezvousError};
+use crate::wire::{RefusalCode, RelayMessage, RendezvousError, TlvError};
 
 /// A refusal and what is known of its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +21,10 @@ impl Refusal {
     /// Of bytes that are no message.
     pub(super) fn unreadable(error: RendezvousError) -> Refusal {
         let code = match error {
-            RendezvousError::Version(_) => RefusalCode::Version,
-            RendezvousError::Type(_)
-            | RendezvousError::Oversize(_)
-            | RendezvousError::Length { .. }
+            RendezvousError::Frame(TlvError::Version { .. }) => RefusalCode::Version,
+            RendezvousError::Frame(
+                TlvError::Type(_) | TlvError::Oversize(_) | TlvError::Length { .. },
+            )
             | RendezvousError::Role(_)
             | RendezvousError::Sentence => RefusalCode::Malformed,
         };
@@ -55,6 +56,14 @@ impl Refusal {
              for a new one"
         );
         Refusal::new(RefusalCode::NoSuchNameplate, sentence)
+    }
+
+    /// Of one whose address claimed too many numbers that nobody has.
+    pub(super) fn guessing(wait: Duration) -> Refusal {
+        let wait_s = wait.as_nanos().div_ceil(1_000_000_000);
+        let sentence =
+            format!("too many wrong numbers came from your address: try again in {wait_s} s");
+        Refusal::new(RefusalCode::AddressFull, sentence)
     }
 
     /// Of one that waited long enough.
@@ -127,12 +136,13 @@ mod tests {
     fn every_sentence_fits_into_its_message() {
         let options = RelayOptions::default();
         for refusal in [
-            Refusal::unreadable(RendezvousError::Version(255)),
-            Refusal::unreadable(RendezvousError::Oversize(65_535)),
+            Refusal::unreadable(TlvError::Version { said: 255, spoken: 255 }.into()),
+            Refusal::unreadable(TlvError::Oversize(65_535).into()),
             Refusal::truncated(36),
             Refusal::out_of_order(),
             Refusal::too_slow(),
             Refusal::no_such_nameplate(u32::MAX),
+            Refusal::guessing(Duration::MAX),
             Refusal::expired(&options),
             Refusal::no_room(RefusalCode::Full, &options),
             Refusal::no_room(RefusalCode::AddressFull, &options),
@@ -170,7 +180,7 @@ mod tests {
     #[test]
     fn another_version_is_told_from_nonsense() {
         let code = |error| Refusal::unreadable(error).code;
-        assert_eq!(code(RendezvousError::Version(2)), RefusalCode::Version);
-        assert_eq!(code(RendezvousError::Type(b'G')), RefusalCode::Malformed);
+        assert_eq!(code(TlvError::Version { said: 2, spoken: 1 }.into()), RefusalCode::Version);
+        assert_eq!(code(TlvError::Type(b'G').into()), RefusalCode::Malformed);
     }
 }

@@ -5,9 +5,11 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::RelayOptions;
 use super::book::{Book, Caps, Channel, Joined, Ticket};
+use super::guesses::Guesses;
 use super::meeting::{Meeting, Waiter};
 use crate::wire::{RefusalCode, Role};
 
@@ -16,6 +18,10 @@ use crate::wire::{RefusalCode, Role};
 pub struct Registry {
     options: RelayOptions,
     book: Mutex<Book<Waiter>>,
+    /// Taken before the book, where both are.
+    guesses: Mutex<Guesses>,
+    /// What the times of guesses are counted from.
+    begun: Instant,
     /// Pairings whose bytes each worker moves.
     pairings: Box<[AtomicUsize]>,
 }
@@ -55,7 +61,8 @@ impl Registry {
     pub fn new(options: RelayOptions, worker_count: usize) -> Arc<Registry> {
         let pairings = (0..worker_count).map(|_| AtomicUsize::new(0)).collect();
         let caps = Caps { all: options.waiting_max, each_address: options.waiting_per_address_max };
-        Arc::new(Registry { options, book: Mutex::new(Book::new(caps)), pairings })
+        let (book, guesses) = (Mutex::new(Book::new(caps)), Mutex::default());
+        Arc::new(Registry { options, book, guesses, begun: Instant::now(), pairings })
     }
 
     /// What the operator decided.
@@ -81,9 +88,22 @@ impl Registry {
         Ok((nameplate, self.entry(ticket)))
     }
 
-    /// Whoever has the nameplate, which is used up.
-    pub(super) fn claim(&self, nameplate: u32) -> Option<Waiter> {
-        self.book().claim(nameplate)
+    /// Whoever has the nameplate, which is used up, if the address may claim one; else the time until
+    /// it may.
+    pub(super) fn claim(
+        &self,
+        address: IpAddr,
+        nameplate: u32,
+    ) -> Result<Option<Waiter>, Duration> {
+        let now = self.begun.elapsed();
+        // Kept over both, so that those who come at once are counted one after the other.
+        let mut guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
+        guesses.check(address, now)?;
+        let there = self.book().claim(nameplate);
+        if there.is_none() {
+            guesses.note(address, now);
+        }
+        Ok(there)
     }
 
     /// Who waits at the channel, or a place there, if one more may wait.

@@ -17,7 +17,7 @@ use crate::base::limits::{
     RENDEZVOUS_VALUE_SIZE_MAX,
 };
 use crate::wire::{
-    EndMessage, RENDEZVOUS_HEADER_SIZE, RelayMessage, RendezvousError, rendezvous_value_size,
+    EndMessage, RelayMessage, RendezvousError, TLV_HEAD_SIZE, rendezvous_value_size,
 };
 
 /// Why an end said nothing that can be acted on.
@@ -62,7 +62,7 @@ pub(super) async fn hear(stream: &mut TcpStream) -> Result<EndMessage, Unheard> 
 }
 
 async fn read_message(stream: &mut TcpStream) -> Result<EndMessage, Unheard> {
-    let mut head = [0; RENDEZVOUS_HEADER_SIZE];
+    let mut head = [0; TLV_HEAD_SIZE];
     read_whole(stream, &mut head, 0).await?;
     let size = rendezvous_value_size(head)?;
     let mut value = [0; RENDEZVOUS_VALUE_SIZE_MAX];

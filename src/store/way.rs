@@ -8,11 +8,11 @@
 //! 2. What is wanted of a window that is all in the page cache is resident, whatever comes of it
 //!    later: whose client was slow asks again ([`Way::forget_resident`]). Pages that the disk is just
 //!    filling are not there yet, and who sent them would wait: that is looked at page by page, which
-//!    takes a fifth as long as sending them, and noted for [`NOTES_MEMORY_S`].
+//!    takes a fifth as long as sending them, and noted for a while (`notes.rs`).
 //! 3. A window that is mostly in the page cache, or of which little is wanted, is read through it.
 //! 4. Any other is read past it, by a handle of the download's own, and that is noted. A window
-//!    noted within [`NOTES_MEMORY_S`] is read through the cache instead: what is asked for again
-//!    gets in, and the disk reads it twice for the first minute's crowd and not for each of them.
+//!    noted within a minute is read through the cache instead: what is asked for again gets in, and
+//!    the disk reads it twice for the first minute's crowd and not for each of them.
 //! 5. Where the filesystem cannot do it, or nobody can tell what is in the cache, all of it is read
 //!    through the cache.
 

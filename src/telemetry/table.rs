@@ -195,6 +195,8 @@ declare! {
         "Pairings that are over, by what ended them.";
     relay_lifetime: Counter, "ringhold_relay_pairings_total", "result=\"lifetime\"", "pairings",
         "Pairings that are over, by what ended them.";
+    relay_cut_off: Counter, "ringhold_relay_pairings_total", "result=\"stopping\"", "pairings",
+        "Pairings that are over, by what ended them.";
     relay_refused_version: Counter, "ringhold_relay_refused_total", "reason=\"version\"", "connections",
         "Ends that the relay refused, by why.";
     relay_refused_malformed: Counter, "ringhold_relay_refused_total", "reason=\"malformed\"", "connections",

@@ -26,6 +26,7 @@ mod resume;
 mod source_name;
 mod source_url;
 mod structured;
+mod tlv;
 mod upload_form;
 
 pub use address::special_purpose;
@@ -49,9 +50,7 @@ pub use json::{
 };
 pub use manifest::ManifestText;
 pub use pace::Pace;
-pub use peer_agreement::{
-    AGREEMENT_HEADER_SIZE, AgreementError, AgreementMessage, agreement_value_size,
-};
+pub use peer_agreement::{AgreementMessage, agreement_value_size};
 pub use peer_messages::{
     BLOCK_HEAD_SIZE, BlockId, Entry, EntryKind, OfferHead, PEER_VERSION, PeerMessage,
     PeerMessageError,
@@ -64,8 +63,7 @@ pub use peer_record::{
 pub use plain_get::plain_get;
 pub use range::{RangedParts, Selection, content_range, content_range_unsatisfied, select};
 pub use rendezvous::{
-    EndMessage, RENDEZVOUS_HEADER_SIZE, RefusalCode, RelayMessage, RendezvousError, Role,
-    rendezvous_value_size,
+    EndMessage, RefusalCode, RelayMessage, RendezvousError, Role, rendezvous_value_size,
 };
 pub use request_head::{Framing, HeadFault, HeadScan, RequestHead};
 pub use resume::{
@@ -74,4 +72,5 @@ pub use resume::{
 };
 pub use source_name::source_name;
 pub use source_url::{SourceHost, SourceUrl, SourceUrlError};
+pub use tlv::{TLV_HEAD_SIZE, TlvError};
 pub use upload_form::{BOUNDARY_RANDOM_SIZE, UploadForm};

@@ -2,21 +2,14 @@
 //! has matched:
 //!
 //! ```text
-//! type u8 | length u16 | value, `length` bytes, at most 512          numbers are big-endian
-//!
 //! 0x41 Pake      version u8 | SPAKE2 message [33]
 //! 0x42 Confirm   proof [32]
 //! ```
 //!
-//! Both ends send `Pake` at once and `Confirm` when they have the other's `Pake`; docs/send.md says
-//! what is in them.
+//! Their frame is that of `tlv.rs`. Both ends send `Pake` at once and `Confirm` when they have the
+//! other's `Pake`; docs/send.md says what is in them.
 
-use std::fmt;
-
-use crate::base::limits::RENDEZVOUS_VALUE_SIZE_MAX;
-
-/// Type and length of a message, bytes.
-pub const AGREEMENT_HEADER_SIZE: usize = 3;
+use super::tlv::{TLV_HEAD_SIZE, TlvError, message, value_size};
 
 const PAKE: u8 = 0x41;
 const CONFIRM: u8 = 0x42;
@@ -30,35 +23,10 @@ pub enum AgreementMessage {
     Confirm([u8; 32]),
 }
 
-/// Bytes that are no message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AgreementError {
-    /// A type that no end sends.
-    Type(u8),
-    /// A value longer than any may be; its length.
-    Oversize(usize),
-    /// A value of a length that its type does not have.
-    Length {
-        /// The type.
-        kind: u8,
-        /// The length.
-        size: usize,
-    },
-    /// A version that is not spoken here.
-    Version(u8),
-}
-
 /// How many bytes of value follow a head. Unknown types and oversize values are refused before
 /// anybody waits for them.
-pub fn agreement_value_size(head: [u8; AGREEMENT_HEADER_SIZE]) -> Result<usize, AgreementError> {
-    let [kind, high, low] = head;
-    if !matches!(kind, PAKE | CONFIRM) {
-        return Err(AgreementError::Type(kind));
-    }
-    match usize::from(u16::from_be_bytes([high, low])) {
-        size if size <= RENDEZVOUS_VALUE_SIZE_MAX => Ok(size),
-        size => Err(AgreementError::Oversize(size)),
-    }
+pub fn agreement_value_size(head: [u8; TLV_HEAD_SIZE]) -> Result<usize, TlvError> {
+    value_size(head, |kind| matches!(kind, PAKE | CONFIRM))
 }
 
 impl AgreementMessage {
@@ -68,55 +36,30 @@ impl AgreementMessage {
     /// The message as it is sent.
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            AgreementMessage::Pake(message) => {
-                [&[PAKE, 0, 34, Self::VERSION][..], message.as_slice()].concat()
-            }
-            AgreementMessage::Confirm(proof) => [&[CONFIRM, 0, 32][..], proof.as_slice()].concat(),
+            AgreementMessage::Pake(part) => message(PAKE, &[&[Self::VERSION], part]),
+            AgreementMessage::Confirm(proof) => message(CONFIRM, &[proof]),
         }
     }
 
     /// The message of this type with this value.
-    pub fn decode(kind: u8, value: &[u8]) -> Result<AgreementMessage, AgreementError> {
-        let wrong_length = AgreementError::Length { kind, size: value.len() };
+    pub fn decode(kind: u8, value: &[u8]) -> Result<AgreementMessage, TlvError> {
+        let wrong_length = TlvError::Length { kind, size: value.len() };
         match (kind, value) {
             // Before the length: that of another version is another version's business.
             (PAKE, &[version, ..]) if version != Self::VERSION => {
-                Err(AgreementError::Version(version))
+                Err(TlvError::Version { said: version, spoken: Self::VERSION })
             }
-            (PAKE, [_version, message @ ..]) => {
-                message.try_into().map(AgreementMessage::Pake).map_err(|_| wrong_length)
+            (PAKE, [_version, part @ ..]) => {
+                part.try_into().map(AgreementMessage::Pake).map_err(|_| wrong_length)
             }
             (CONFIRM, proof) => {
                 proof.try_into().map(AgreementMessage::Confirm).map_err(|_| wrong_length)
             }
             (PAKE, []) => Err(wrong_length),
-            _ => Err(AgreementError::Type(kind)),
+            _ => Err(TlvError::Type(kind)),
         }
     }
 }
-
-impl fmt::Display for AgreementError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            AgreementError::Type(kind) => write!(f, "no message has the type {kind:#04x}"),
-            AgreementError::Oversize(size) => write!(
-                f,
-                "a message of {size} bytes: at most {RENDEZVOUS_VALUE_SIZE_MAX} are allowed"
-            ),
-            AgreementError::Length { kind, size } => {
-                write!(f, "a message of the type {kind:#04x} does not have {size} bytes")
-            }
-            AgreementError::Version(version) => write!(
-                f,
-                "version {version} of the protocol; version {} is spoken here: use programs of the \
-                 same age",
-                AgreementMessage::VERSION
-            ),
-        }
-    }
-}
-
-impl std::error::Error for AgreementError {}
 
 #[cfg(test)]
 mod tests {
@@ -126,7 +69,7 @@ mod tests {
     use super::*;
 
     /// The message at the beginning of these bytes; `None` while it is not whole.
-    fn read(bytes: &[u8]) -> Result<Option<AgreementMessage>, AgreementError> {
+    fn read(bytes: &[u8]) -> Result<Option<AgreementMessage>, TlvError> {
         let Some((head, rest)) = bytes.split_first_chunk() else { return Ok(None) };
         let size = agreement_value_size(*head)?;
         let Some(value) = rest.get(..size) else { return Ok(None) };
@@ -144,17 +87,17 @@ mod tests {
     #[test]
     fn what_is_no_message_is_refused_by_what_is_wrong_with_it() {
         for (bytes, fault) in [
-            (&[0x01, 0, 1, 1][..], AgreementError::Type(1)),
-            (b"HTTP/1.1 400", AgreementError::Type(b'H')),
-            (&[0x41, 2, 1], AgreementError::Oversize(513)),
-            (&[0x41, 0, 0], AgreementError::Length { kind: 0x41, size: 0 }),
-            (&[0x41, 0, 2, 1, 2], AgreementError::Length { kind: 0x41, size: 2 }),
-            (&[0x41, 0, 2, 2, 2], AgreementError::Version(2)),
-            (&[0x42, 0, 1, 1], AgreementError::Length { kind: 0x42, size: 1 }),
+            (&[0x01, 0, 1, 1][..], TlvError::Type(1)),
+            (b"HTTP/1.1 400", TlvError::Type(b'H')),
+            (&[0x41, 2, 1], TlvError::Oversize(513)),
+            (&[0x41, 0, 0], TlvError::Length { kind: 0x41, size: 0 }),
+            (&[0x41, 0, 2, 1, 2], TlvError::Length { kind: 0x41, size: 2 }),
+            (&[0x41, 0, 2, 2, 2], TlvError::Version { said: 2, spoken: 1 }),
+            (&[0x42, 0, 1, 1], TlvError::Length { kind: 0x42, size: 1 }),
         ] {
             assert_eq!(read(bytes), Err(fault), "{bytes:?}");
         }
-        assert_eq!(AgreementMessage::decode(0x43, &[]), Err(AgreementError::Type(0x43)));
+        assert_eq!(AgreementMessage::decode(0x43, &[]), Err(TlvError::Type(0x43)));
     }
 
     #[test]

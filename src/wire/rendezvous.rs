@@ -1,8 +1,6 @@
 //! The messages between an end of a transfer and the relay, before the relay moves bytes:
 //!
 //! ```text
-//! type u8 | length u16 | value, `length` bytes, at most 512          numbers are big-endian
-//!
 //! 0x01 Register    version u8                                        an end to the relay
 //! 0x02 Claim       version u8 | nameplate u32
 //! 0x03 Join        version u8 | role u8 | channel [32]
@@ -12,16 +10,13 @@
 //! 0x84 Refused     code u8 | sentence, UTF-8 without control characters, at most 256 bytes
 //! ```
 //!
-//! An end sends one message. What it may rely on is in docs/relay.md. After `Matched` every byte is
-//! the other end's: whoever reads takes the head of a message, then exactly its value, and nothing
-//! that follows.
+//! Their frame is that of `tlv.rs`. An end sends one message. What it may rely on is in
+//! docs/relay.md. After `Matched` every byte is the other end's.
 
 use std::fmt;
 
-use crate::base::limits::{REFUSAL_SENTENCE_SIZE_MAX, RENDEZVOUS_VALUE_SIZE_MAX};
-
-/// Type and length of a message, bytes.
-pub const RENDEZVOUS_HEADER_SIZE: usize = 3;
+use super::tlv::{TLV_HEAD_SIZE, TlvError, message, value_size};
+use crate::base::limits::REFUSAL_SENTENCE_SIZE_MAX;
 
 /// The version that is spoken here.
 const VERSION: u8 = 1;
@@ -113,19 +108,8 @@ pub enum RefusalCode {
 /// Bytes that are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RendezvousError {
-    /// A type that nobody of that side sends.
-    Type(u8),
-    /// A value longer than any may be; its length.
-    Oversize(usize),
-    /// A value of a length that its type does not have.
-    Length {
-        /// The type.
-        kind: u8,
-        /// The length.
-        size: usize,
-    },
-    /// A version that is not spoken here.
-    Version(u8),
+    /// What any message can be wrong in.
+    Frame(TlvError),
     /// A role that is neither of the two.
     Role(u8),
     /// A sentence that is not text, or speaks to the terminal.
@@ -134,15 +118,8 @@ pub enum RendezvousError {
 
 /// How many bytes of value follow a head. Unknown types and oversize values are refused before
 /// anybody waits for them.
-pub fn rendezvous_value_size(head: [u8; RENDEZVOUS_HEADER_SIZE]) -> Result<usize, RendezvousError> {
-    let [kind, high, low] = head;
-    if !matches!(kind, REGISTER..=JOIN | NAMEPLATE..=REFUSED) {
-        return Err(RendezvousError::Type(kind));
-    }
-    match usize::from(u16::from_be_bytes([high, low])) {
-        size if size <= RENDEZVOUS_VALUE_SIZE_MAX => Ok(size),
-        size => Err(RendezvousError::Oversize(size)),
-    }
+pub fn rendezvous_value_size(head: [u8; TLV_HEAD_SIZE]) -> Result<usize, RendezvousError> {
+    Ok(value_size(head, |kind| matches!(kind, REGISTER..=JOIN | NAMEPLATE..=REFUSED))?)
 }
 
 impl EndMessage {
@@ -162,13 +139,13 @@ impl EndMessage {
     /// The message of this type with this value.
     pub fn decode(kind: u8, value: &[u8]) -> Result<EndMessage, RendezvousError> {
         if !matches!(kind, REGISTER..=JOIN) {
-            return Err(RendezvousError::Type(kind));
+            return Err(TlvError::Type(kind).into());
         }
-        let wrong_length = RendezvousError::Length { kind, size: value.len() };
+        let wrong_length = TlvError::Length { kind, size: value.len() };
         let (&version, rest) = value.split_first().ok_or(wrong_length)?;
         // Before the length: that of another version is another version's business.
         if version != VERSION {
-            return Err(RendezvousError::Version(version));
+            return Err(TlvError::Version { said: version, spoken: VERSION }.into());
         }
         match (kind, rest) {
             (REGISTER, []) => Ok(EndMessage::Register),
@@ -179,7 +156,7 @@ impl EndMessage {
                 let channel = channel.try_into().map_err(|_| wrong_length)?;
                 Ok(EndMessage::Join { role: Role::of(*role)?, channel })
             }
-            _ => Err(wrong_length),
+            _ => Err(wrong_length.into()),
         }
     }
 }
@@ -219,8 +196,8 @@ impl RelayMessage {
                 let code = RefusalCode::of(*code);
                 Ok(RelayMessage::Refused { code, sentence: sentence(text)?.to_owned() })
             }
-            (NAMEPLATE..=REFUSED, _) => Err(RendezvousError::Length { kind, size: value.len() }),
-            _ => Err(RendezvousError::Type(kind)),
+            (NAMEPLATE..=REFUSED, _) => Err(TlvError::Length { kind, size: value.len() }.into()),
+            _ => Err(TlvError::Type(kind).into()),
         }
     }
 }
@@ -277,19 +254,7 @@ impl RefusalCode {
 impl fmt::Display for RendezvousError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RendezvousError::Type(kind) => write!(f, "no message has the type {kind:#04x}"),
-            RendezvousError::Oversize(size) => write!(
-                f,
-                "a message of {size} bytes: at most {RENDEZVOUS_VALUE_SIZE_MAX} are allowed"
-            ),
-            RendezvousError::Length { kind, size } => {
-                write!(f, "a message of the type {kind:#04x} does not have {size} bytes")
-            }
-            RendezvousError::Version(version) => write!(
-                f,
-                "version {version} of the protocol; version {VERSION} is spoken here: use \
-                 programs of the same age"
-            ),
+            RendezvousError::Frame(error) => error.fmt(f),
             RendezvousError::Role(role) => {
                 write!(f, "no role {role}: 0 is a sender, 1 a receiver")
             }
@@ -300,11 +265,10 @@ impl fmt::Display for RendezvousError {
 
 impl std::error::Error for RendezvousError {}
 
-fn message(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let size: usize = parts.iter().map(|part| part.len()).sum();
-    assert!(size <= RENDEZVOUS_VALUE_SIZE_MAX, "a message of {size} bytes");
-    let [high, low] = u16::try_from(size).unwrap_or(u16::MAX).to_be_bytes();
-    [&[kind, high, low], parts.concat().as_slice()].concat()
+impl From<TlvError> for RendezvousError {
+    fn from(error: TlvError) -> RendezvousError {
+        RendezvousError::Frame(error)
+    }
 }
 
 fn sayable(sentence: &str) -> String {

@@ -154,7 +154,6 @@ fn what_cannot_be_copied_is_refused_with_a_reason() {
     let (source, other) = (write(&at("source"), b"source"), write(&at("other"), b"other"));
     fs::hard_link(&source, at("again")).unwrap();
     symlink("source", at("link")).unwrap();
-    symlink("nowhere", at("lost")).unwrap();
     fs::create_dir_all(at("directory/source")).unwrap();
     assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
     let (free, null) = (at("free"), PathBuf::from("/dev/null"));
@@ -163,7 +162,6 @@ fn what_cannot_be_copied_is_refused_with_a_reason() {
         (&["--force"], &[&source, &at("again")], 1, "the source itself"),
         (&["--force"], &[&source, &source], 1, "the source itself"),
         (&["--force"], &[&source, &at("link")], 1, "the source itself"),
-        (&["--force"], &[&source, &at("lost")], 1, "leads nowhere"),
         (&["--force"], &[&source, &null], 1, "no regular file"),
         (&["--force"], &[&source, &at("directory")], 1, "it is a directory"),
         (&[], &[&at("directory"), &free], 1, "it is a directory"),
@@ -190,22 +188,45 @@ fn what_cannot_be_copied_is_refused_with_a_reason() {
 }
 
 #[test]
-fn a_replacement_is_whole_and_a_link_is_followed() {
+fn a_replacement_is_whole_and_who_had_the_old_one_open_reads_on_in_it() {
     let place = place();
     let at = |name: &str| place.path().join(name);
     let (source, target) = (write(&at("source"), &payload(1, 300_000)), write(&at("old"), b"old"));
-    symlink("old", at("link")).unwrap();
     for engine in engines() {
         fs::write(&target, b"old").unwrap();
         let reader = fs::File::open(&target).unwrap();
-        copied(&["--force", "--engine", engine.name()], &[&source, &at("link")]);
-        assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink(), "the link stays");
+        copied(&["--force", "--engine", engine.name()], &[&source, &target]);
         assert_eq!(fs::read(&target).unwrap(), payload(1, 300_000));
         let mut old = [0; 3];
         reader.read_exact_at(&mut old, 0).unwrap();
         assert_eq!(&old, b"old", "who had it open reads on in the old one");
     }
-    assert_eq!(names_below(place.path()).len(), 3, "no temporary name is left");
+    assert_eq!(names_below(place.path()).len(), 2, "no temporary name is left");
+}
+
+#[test]
+fn a_link_is_replaced_itself_and_what_it_leads_to_stays() {
+    let place = place();
+    let at = |name: &str| place.path().join(name);
+    let (source, old) = (write(&at("source"), b"source"), write(&at("old"), b"old"));
+    fs::create_dir_all(at("directory/below")).unwrap();
+    for leads_to in ["old", "nowhere", "/dev/null"] {
+        symlink(leads_to, at("link")).unwrap();
+        let (code, said) = refused(&[], &[&source, &at("link")]);
+        assert!(code == 1 && said.contains("it exists: give --force"), "{said}");
+        copied(&["--force"], &[&source, &at("link")]);
+        assert!(fs::symlink_metadata(at("link")).unwrap().is_file(), "{leads_to}");
+        assert_eq!(fs::read(at("link")).unwrap(), b"source");
+        fs::remove_file(at("link")).unwrap();
+    }
+    assert_eq!(fs::read(&old).unwrap(), b"old");
+    assert!(!at("nowhere").exists());
+    // In a directory, too; one that is given by a link is still the directory.
+    symlink("below", at("directory/source")).unwrap();
+    symlink("directory", at("to")).unwrap();
+    copied(&["--force"], &[&source, &at("to")]);
+    assert_eq!(fs::read(at("directory/source")).unwrap(), b"source");
+    assert!(at("directory/below").is_dir());
 }
 
 /// A copy that takes long enough to be interrupted: one chunk at a time of a large file.

@@ -14,6 +14,8 @@ fn completions_and_manual_pages_name_every_command_and_flag() {
     let completions = SHELLS.map(|shell| text(&ringhold(&["generate", "completions", shell])));
     let commands = commands();
     assert!(commands.contains(&"serve".to_owned()) && commands.len() >= 4, "{commands:?}");
+    let with_letter = ["connections", "out"].map(str::to_owned);
+    assert!(with_letter.iter().all(|flag| flags("get").contains(flag)), "-j and -o");
     let mut pages = vec!["ringhold.1".to_owned()];
     for command in &commands {
         let page = format!("ringhold-{command}.1");
@@ -85,7 +87,12 @@ fn commands() -> Vec<String> {
 fn flags(command: &str) -> Vec<String> {
     let help = text(&ringhold(&[command, "--help"]));
     help.lines()
-        .filter_map(|line| line.trim_start().trim_start_matches("-h, ").strip_prefix("--"))
+        .map(str::trim_start)
+        // Some have a letter, too.
+        .map(|at| {
+            at.split_once(", ").filter(|(short, _)| short.len() == 2).map_or(at, |(_, at)| at)
+        })
+        .filter_map(|line| line.strip_prefix("--"))
         .filter_map(|line| line.split([' ', '=', '[']).next().map(str::to_owned))
         .filter(|flag| flag != "help")
         .collect()

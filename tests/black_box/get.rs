@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -98,6 +98,30 @@ fn a_taken_name_is_refused_before_anything_is_fetched_and_replaced_when_asked() 
     assert!(output.status.success(), "{output:?}");
     assert_eq!(fs::read(directory.path().join("dir/a.bin")).unwrap(), b"new");
     assert_eq!(names(directory.path()), ["a.bin", "dir"]);
+}
+
+#[test]
+fn a_link_is_replaced_itself_and_what_it_leads_to_stays() {
+    let daemon = Daemon::start();
+    let url = url(&daemon, &daemon.connect().put("a.bin", b"new").target());
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("old"), "old").unwrap();
+    symlink("old", at("a.bin")).unwrap();
+    symlink("nowhere", at("out")).unwrap();
+    let said = failure(&get(directory.path(), &["-o", "out", &url]).output().unwrap(), 1);
+    assert!(said.contains("--force"), "{said}");
+    for out in [&["-o", "out"][..], &[]] {
+        let asked = [&["--force"][..], out, &[url.as_str()]].concat();
+        let output = get(directory.path(), &asked).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+    for name in ["a.bin", "out"] {
+        assert!(fs::symlink_metadata(at(name)).unwrap().is_file());
+        assert_eq!(fs::read(at(name)).unwrap(), b"new");
+    }
+    assert_eq!(fs::read(at("old")).unwrap(), b"old");
+    assert_eq!(names(directory.path()), ["a.bin", "old", "out"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use ringhold::base::limits::NAMEPLATE_GUESSES_MAX;
 use ringhold::wire::{EndMessage, RefusalCode, RelayMessage, Role};
 use socket2::{Domain, Socket, Type};
 
@@ -29,6 +30,34 @@ fn who_waits_too_long_is_told_so() {
     assert!(sender.refused(RefusalCode::Expired).contains("within 1s"));
     at_channel.refused(RefusalCode::Expired);
     RelayEnd::claiming(relay.address(), number).refused(RefusalCode::NoSuchNameplate);
+}
+
+#[test]
+fn who_claims_number_after_number_is_held_up_and_has_burnt_none() {
+    let relay = Setup::relay().workers(2).start();
+    let (mut sender, nameplate) = RelayEnd::registered(relay.address());
+    for _ in 0..NAMEPLATE_GUESSES_MAX {
+        RelayEnd::claiming(relay.address(), 0).refused(RefusalCode::NoSuchNameplate);
+    }
+    for number in [0, nameplate] {
+        let sentence =
+            RelayEnd::claiming(relay.address(), number).refused(RefusalCode::AddressFull);
+        assert!(sentence.contains("wrong numbers") && sentence.contains("try again"), "{sentence}");
+    }
+    // Places and channels are another matter, and so is another address.
+    let (_another, _) = RelayEnd::registered(relay.address());
+    let mut receiver = connect_from(Ipv4Addr::new(127, 0, 0, 2), relay.address());
+    receiver.send(&EndMessage::Claim { nameplate }.encode());
+    sender.matched();
+    receiver.matched();
+}
+
+#[test]
+fn right_numbers_are_not_counted_however_many_they_are() {
+    let relay = Setup::relay().start();
+    for _ in 0..2 * NAMEPLATE_GUESSES_MAX {
+        paired_by_nameplate(relay.address());
+    }
 }
 
 #[test]

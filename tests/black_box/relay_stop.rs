@@ -55,11 +55,16 @@ fn a_pairing_that_ends_within_the_grace_time_is_whole() {
 fn a_pairing_that_outlives_the_grace_time_is_cut_off() {
     let mut relay = Setup::relay().workers(2).flag("--grace", "1s").start();
     let (mut sender, mut receiver) = paired_by_nameplate(relay.address());
+    sender.send(b"hello");
+    receiver.expect(b"hello");
     let begin = Instant::now();
     relay.stop();
     let took = begin.elapsed();
     assert!(took >= Duration::from_millis(900), "the grace time was given: {took:?}");
     assert!(sender.has_ended() && receiver.has_ended());
+    let log = relay.log_text();
+    let cut_off = log.lines().filter(|line| line.contains("a pairing outlived the grace time"));
+    assert_eq!(cut_off.filter(|line| line.contains("\"moved_bytes\":5")).count(), 1, "{log}");
 }
 
 #[test]

@@ -4,21 +4,17 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::path::Path;
-use std::process::{Child, ChildStdin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Sender, Setup, Taker, Volume, ended, failure, names_below, payload, receive, received_into,
-    signal, success,
+    Halfway, Sender, Setup, Taker, Volume, ended, failure, names_below, payload, receive,
+    received_into, signal, success,
 };
 use crate::put::file;
 
 const MIB: usize = 1 << 20;
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a proxy does with the bytes of one connection from an end to the relay.
 #[derive(Clone, Copy, Debug)]
@@ -81,31 +77,6 @@ fn bytes_that_are_changed_lost_or_cut_on_the_way_never_reach_a_file() {
     }
 }
 
-/// A stream that is in its middle: a receiver that has written some of it, and the pipe for the rest.
-struct Halfway {
-    sender: Sender,
-    pipe: ChildStdin,
-    receiver: Child,
-}
-
-impl Halfway {
-    /// The receiver writes to a folder below `dir`, which has to be made.
-    fn new(relay: SocketAddr, dir: &Path, more: &[&str]) -> Halfway {
-        let arguments = [more, &["--name", "folder/stream"]].concat();
-        let (sender, mut pipe) = Sender::of_pipe(relay, &arguments);
-        let arguments = [more, &["--yes", "--dir", dir.to_str().unwrap()]].concat();
-        let receiver = receive(relay, &sender.code, &arguments).spawn().unwrap();
-        // Read when the receiver is there.
-        pipe.write_all(&payload(1, 2 * MIB)).unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        while !dir.join("folder").exists() {
-            assert!(Instant::now() < deadline, "it does not begin");
-            thread::sleep(Duration::from_millis(5));
-        }
-        Halfway { sender, pipe, receiver }
-    }
-}
-
 #[test]
 fn a_relay_that_is_restarted_in_the_middle_costs_nothing() {
     let mut relay = Setup::relay().start();
@@ -122,7 +93,7 @@ fn a_relay_that_is_restarted_in_the_middle_costs_nothing() {
         assert!(said.contains("are connected again"), "{end}: {said}");
         assert!(said.contains("connected again\""), "{end}: {said}");
     }
-    let content = [payload(1, 2 * MIB), rest].concat();
+    let content = [Halfway::begun(), rest].concat();
     assert!(fs::read(dir.path().join("folder/stream")).unwrap() == content);
 }
 

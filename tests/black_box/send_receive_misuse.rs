@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::{FileTypeExt as _, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -68,7 +70,7 @@ fn a_sender_that_is_stopped_while_it_waits_says_so() {
     let from = tempfile::tempdir().unwrap();
     let sender = Sender::start(relay.address(), &[&file(from.path(), "a", b"hello")]);
     signal(sender.pid(), "INT");
-    assert!(failure(&sender.ended()).contains("SIGINT stopped it"));
+    assert!(failure(&sender.ended()).contains("SIGINT stopped it: nothing was moved"));
 }
 
 #[test]
@@ -89,6 +91,44 @@ fn names_that_are_there_are_told_to_both_before_anything_is_taken() {
     success(&ended(receive(relay.address(), &sender.code, &arguments).spawn().unwrap()));
     success(&sender.ended());
     assert_eq!(fs::read(to.path().join("a")).unwrap(), b"new");
+}
+
+#[test]
+fn a_link_is_replaced_itself_and_what_it_leads_to_stays() {
+    let relay = Setup::relay().start();
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = file(from.path(), "a", b"new");
+    let old = file(to.path(), "old", b"old");
+    let out = to.path().join("out");
+    symlink("old", to.path().join("a")).unwrap();
+    symlink("/dev/null", &out).unwrap();
+    for place in [["--dir", to.path().to_str().unwrap()], ["-o", out.to_str().unwrap()]] {
+        let sender = Sender::start(relay.address(), &[&path]);
+        let arguments = [&["--yes", "--overwrite"][..], &place].concat();
+        success(&ended(receive(relay.address(), &sender.code, &arguments).spawn().unwrap()));
+        success(&sender.ended());
+    }
+    for name in ["a", "out"] {
+        let name = to.path().join(name);
+        assert!(fs::symlink_metadata(&name).unwrap().is_file());
+        assert_eq!(fs::read(&name).unwrap(), b"new");
+    }
+    assert_eq!(fs::read(old).unwrap(), b"old");
+}
+
+#[test]
+fn what_is_no_file_is_not_replaced() {
+    let relay = Setup::relay().start();
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let sender = Sender::start(relay.address(), &[&file(from.path(), "a", b"new")]);
+    let socket = to.path().join("socket");
+    let _bound = UnixListener::bind(&socket).unwrap();
+    let arguments = ["--yes", "--overwrite", "-o", socket.to_str().unwrap()];
+    let receiver = receive(relay.address(), &sender.code, &arguments).spawn().unwrap();
+    let said = failure(&ended(receiver));
+    assert!(said.contains("something that is no regular file is there"), "{said}");
+    assert!(failure(&sender.ended()).contains("no regular file"));
+    assert!(fs::symlink_metadata(&socket).unwrap().file_type().is_socket());
 }
 
 #[test]

@@ -52,9 +52,6 @@ pub const MANIFEST_SIZE_MAX: usize = (HASH_BLOCKS_MAX + 100) * 68;
 pub const DOWNLOAD_REDIRECTS_MAX: usize = 5;
 /// Default connections of a download.
 pub const DOWNLOAD_CONNECTIONS_DEFAULT: u8 = 4;
-/// Blocks of one request: with one, a process that dies loses no more than one for each connection,
-/// whatever the network has in its buffers. More connections are the answer to a far network.
-pub const DOWNLOAD_RUN_BLOCKS: u32 = 1;
 /// Bytes written at once: a block of the usual size; larger ones come in several pieces, so that
 /// memory does not grow with the file.
 pub const DOWNLOAD_PIECE_SIZE: usize = 1 << 20;

@@ -63,6 +63,16 @@ pub const NAMEPLATE_DIGITS_MAX: u32 = 7;
 /// coin to fall the same way 32 times.
 pub const NAMEPLATE_DRAWS_MAX: usize = 32;
 
+/// Numbers that nobody has which an address may claim at once: those of people behind one address who
+/// mistype, or come too late.
+pub const NAMEPLATE_GUESSES_MAX: u64 = 10;
+/// Time after which it may claim one more, seconds: 70 in the hour that a code lasts, one in fourteen
+/// of the shortest numbers.
+pub const NAMEPLATE_GUESS_S: u64 = 60;
+/// Addresses of which that is remembered, twice: 2 MiB at most. Nothing that counts addresses stops
+/// somebody who has more of them.
+pub const NAMEPLATE_GUESSERS_MAX: usize = 10_000;
+
 /// Bytes moved at once from one end to the other: the size of a pipe that is lent by the worker.
 /// 0.07 to 0.10 CPU-seconds a gigabyte, where 64 KiB took 0.10 to 0.11; 1 MiB gained a tenth more.
 pub const RELAY_PIPE_SIZE_LARGE: usize = 256 << 10;

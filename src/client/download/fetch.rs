@@ -1,7 +1,8 @@
 //! Blocks over several connections at once.
 //!
-//! 1. Each connection is a task that takes a run of blocks from the plan and asks for its range.
-//! 2. What comes is hashed block by block (by the disk's thread, where it is copied anyway), written,
+//! 1. Each connection is a task that takes a block from the plan and asks for its range: more
+//!    connections are the answer to a far network.
+//! 2. What comes is hashed (by the disk's thread, where it is copied anyway), written,
 //!    noted in the journal, and only then counted. The next byte is read after that: a process that
 //!    dies loses one block for each connection.
 //! 3. What fails goes back to the plan, where any connection finds it, and who failed makes a pause.
@@ -25,9 +26,9 @@ use super::origin::{Body, Origin, refusal, source_headers, text};
 use super::outline::{BlockHasher, Outline};
 use super::progress::DownloadProgress;
 use super::sink::Sink;
-use crate::base::limits::{DOWNLOAD_PIECE_SIZE, DOWNLOAD_RUN_BLOCKS};
+use crate::base::limits::DOWNLOAD_PIECE_SIZE;
 use crate::client::ClientError;
-use crate::plan::{BlockPlan, NextRun};
+use crate::plan::{BlockPlan, NextBlock};
 use crate::wire::{Representation, ResumeMismatch};
 
 /// One download, as all its connections see it.
@@ -131,11 +132,11 @@ impl Fetch {
             tokio::pin!(changed);
             // Told from here on, before the plan is looked at.
             changed.as_mut().enable();
-            let next = self.plan().take(DOWNLOAD_RUN_BLOCKS);
+            let next = self.plan().take();
             match next {
-                NextRun::Finished => return Ok(()),
-                NextRun::Wait => changed.await,
-                NextRun::Run(run) => match self.run(run).await {
+                NextBlock::Finished => return Ok(()),
+                NextBlock::Wait => changed.await,
+                NextBlock::Take(index) => match self.fetch(index).await {
                     Ok(()) => failed_in_a_row = 0,
                     Err(Trouble::Stop(stop)) => return Err(stop),
                     Err(Trouble::Passing(error)) => {
@@ -148,47 +149,34 @@ impl Fetch {
         }
     }
 
-    /// Fetches a run. Whatever happens, none of it stays in flight.
-    async fn run(&self, run: Range<u32>) -> Result<(), Trouble> {
-        let mut left = run;
-        let ended = self.run_left(&mut left).await;
-        let ended = match ended {
-            Err(Trouble::Passing(error)) if left.start < left.end => {
-                let index = left.start;
-                left.start += 1;
-                self.fail(index, error)
+    /// Fetches a block. Whatever happens, it does not stay in flight.
+    async fn fetch(&self, index: u32) -> Result<(), Trouble> {
+        match self.ask(index).await {
+            Ok((Fate::There, mut body)) => {
+                self.done(index);
+                // To the end, so that the connection can be used again.
+                drop(body.next(1).await);
+                Ok(())
             }
-            ended => ended,
-        };
-        self.plan().give_back(left);
-        self.changed.notify_waiters();
-        ended
+            Ok((Fate::Bad, _)) => self.fail(index, damaged(index)),
+            Err(Trouble::Passing(error)) => self.fail(index, error),
+            Err(stop) => {
+                self.plan().give_back(index);
+                self.changed.notify_waiters();
+                Err(stop)
+            }
+        }
     }
 
-    /// The same; what is in flight when it ends is left.
-    async fn run_left(&self, left: &mut Range<u32>) -> Result<(), Trouble> {
-        let part = self.outline.range(left);
+    /// What became of a block, and the rest of the answer that it came with.
+    async fn ask(&self, index: u32) -> Result<(Fate, Body), Trouble> {
+        let part = self.outline.block(index);
         let asked = self.representation.part(&part).ok_or(Trouble::Stop(Stop::NoRanges))?;
         let answer = self.origin.get(Some(&asked)).await?;
         self.check_part(&answer, &part)?;
         let mut body = self.origin.body(answer);
-        let mut ended = Ok(());
-        while left.start < left.end {
-            let index = left.start;
-            let fate = self.block(&mut body, index).await?;
-            left.start += 1;
-            match fate {
-                Fate::There => self.done(index),
-                // Those after it may be good.
-                Fate::Bad => match self.fail(index, damaged(index)) {
-                    Err(Trouble::Passing(error)) => ended = Err(Trouble::Passing(error)),
-                    stop => return stop,
-                },
-            }
-        }
-        // To the end, so that the connection can be used again.
-        drop(body.next(1).await);
-        ended
+        let fate = self.block(&mut body, index).await?;
+        Ok((fate, body))
     }
 
     /// Reads a block and brings it where it belongs, unless it is bad.
@@ -272,7 +260,7 @@ impl Fetch {
         Ok(frames)
     }
 
-    /// A block of a run is there.
+    /// A block in flight is there.
     pub(super) fn done(&self, index: u32) {
         let mut plan = self.plan();
         plan.done(index);
@@ -349,7 +337,7 @@ impl Fetch {
     }
 }
 
-/// Why a run ended early.
+/// Why a block did not come.
 enum Trouble {
     /// Nobody goes on.
     Stop(Stop),

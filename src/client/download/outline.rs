@@ -88,16 +88,10 @@ impl Outline {
         u32::try_from(self.size_bytes.div_ceil(self.block_size)).unwrap_or(u32::MAX)
     }
 
-    /// The bytes of some blocks.
-    pub(super) fn range(&self, blocks: &Range<u32>) -> Range<u64> {
-        let border =
-            |index: u32| u64::from(index).saturating_mul(self.block_size).min(self.size_bytes);
-        border(blocks.start)..border(blocks.end)
-    }
-
-    /// The bytes of one block.
+    /// The bytes of a block.
     pub(super) fn block(&self, index: u32) -> Range<u64> {
-        self.range(&(index..index.saturating_add(1)))
+        let border = |index: u64| index.saturating_mul(self.block_size).min(self.size_bytes);
+        border(index.into())..border(u64::from(index) + 1)
     }
 
     /// The BLAKE3 that the manifest says.

@@ -168,7 +168,8 @@ impl Download {
     pub fn check_target(target: &Path, replace: bool) -> Result<(), DownloadError> {
         match fs::symlink_metadata(target) {
             Ok(_) if !replace => Err(DownloadError::Exists),
-            Ok(found) if !found.is_file() => {
+            // A link itself is replaced, wherever it leads.
+            Ok(found) if !found.is_file() && !found.is_symlink() => {
                 let why = "the target is no regular file, and stays what it is".to_owned();
                 Err(DownloadError::Target(why))
             }

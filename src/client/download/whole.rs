@@ -57,7 +57,7 @@ impl Fetch {
                 continue;
             }
             self.progress.add_failed_block();
-            self.plan().give_back(index..index + 1);
+            self.plan().give_back(index);
             fate?;
             bad = Some(index);
             if matches!(self.sink, Sink::Queue(_)) {

@@ -422,3 +422,36 @@ fn cannot(error: &DiskError) -> bool {
 fn is_aligned(offset: u64) -> bool {
     offset.is_multiple_of(BLOCK_SIZE as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_millis(PART_LOCK_PATIENCE_MS);
+    const INTERVAL: Duration = Duration::from_millis(PART_LOCK_INTERVAL_MS);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_whose_lock_is_let_go_within_the_patience_is_claimed() {
+        let dir = tempfile::tempdir().unwrap();
+        let part = dir.path().join("part");
+        let holder = open_part(&part).unwrap();
+        let letting_go = async {
+            sleep(PATIENCE.saturating_sub(INTERVAL)).await;
+            drop(holder);
+        };
+        let (claimed, ()) = tokio::join!(claim_part(&part), letting_go);
+        assert!(is_at(&claimed.unwrap(), &part));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_another_keeps_is_given_up_after_the_patience() {
+        let dir = tempfile::tempdir().unwrap();
+        let part = dir.path().join("part");
+        let _holder = open_part(&part).unwrap();
+        let began = Instant::now();
+        assert!(matches!(claim_part(&part).await, Err(LandingError::Busy)));
+        let waited = began.elapsed();
+        // Time that stands still but for the pauses: no machine is too slow for it.
+        assert!((PATIENCE..=PATIENCE + INTERVAL).contains(&waited), "{waited:?}");
+    }
+}

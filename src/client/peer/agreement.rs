@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use super::code::Code;
 use super::error::PeerError;
 use super::keys::{Key, SessionKey, expand};
-use crate::wire::{AGREEMENT_HEADER_SIZE, AgreementMessage, Role, agreement_value_size};
+use crate::wire::{AgreementMessage, Role, TLV_HEAD_SIZE, TlvError, agreement_value_size};
 
 /// Bytes that a SPAKE2 secret is drawn from: 512 bits, so that what is left of the division by the
 /// order of the group (252 bits) is even.
@@ -153,9 +153,9 @@ async fn send<C: AsyncWrite + Unpin>(
 
 /// The next message, and no byte of what follows.
 async fn receive<C: AsyncRead + Unpin>(connection: &mut C) -> Result<AgreementMessage, PeerError> {
-    let mut head = [0; AGREEMENT_HEADER_SIZE];
+    let mut head = [0; TLV_HEAD_SIZE];
     connection.read_exact(&mut head).await.map_err(left)?;
-    let unusable = |error: crate::wire::AgreementError| PeerError::Unagreed(error.to_string());
+    let unusable = |error: TlvError| PeerError::Unagreed(error.to_string());
     let mut value = vec![0; agreement_value_size(head).map_err(unusable)?];
     connection.read_exact(&mut value).await.map_err(left)?;
     AgreementMessage::decode(head[0], &value).map_err(unusable)

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::error::PeerError;
 use super::relay_address::{RelayAddress, within};
 use crate::wire::{
-    EndMessage, RENDEZVOUS_HEADER_SIZE, RelayMessage, RendezvousError, rendezvous_value_size,
+    EndMessage, RelayMessage, RendezvousError, TLV_HEAD_SIZE, rendezvous_value_size,
 };
 
 const RELAY: &str = "the relay";
@@ -95,7 +95,7 @@ impl Meeting {
 }
 
 async fn read(connection: &mut TcpStream) -> Result<RelayMessage, PeerError> {
-    let mut head = [0; RENDEZVOUS_HEADER_SIZE];
+    let mut head = [0; TLV_HEAD_SIZE];
     connection.read_exact(&mut head).await.map_err(broken)?;
     let unusable = |error: RendezvousError| PeerError::Nonsense(error.to_string());
     let mut value = vec![0; rendezvous_value_size(head).map_err(unusable)?];

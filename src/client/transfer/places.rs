@@ -2,8 +2,8 @@
 //! folder, by safe names, beside what is there already. Everything here blocks.
 //!
 //! What is wrong is told to both ends, so it is said with names below the folder: where that is, is
-//! nothing to the sender. A folder on the way that is a symbolic link is refused, before the transfer and again when a file
-//! is begun. Whoever can change the folders in between is the receiver itself.
+//! nothing to the sender. A folder on the way that is a symbolic link is refused, before the transfer
+//! and again when a file is begun. Whoever can change the folders in between is the receiver itself.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, Permissions};
@@ -147,6 +147,10 @@ impl Places {
                     return Err(in_the_way(path, "a folder of that name is there"));
                 }
                 Ok(_) if !self.overwrite => taken.push(shown(path)),
+                // A link itself is replaced, wherever it leads.
+                Ok(found) if !found.is_file() && !found.is_symlink() => {
+                    return Err(in_the_way(path, "something that is no regular file is there"));
+                }
                 Ok(_) | Err(_) => {}
             }
         }
@@ -254,6 +258,7 @@ fn parent(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
 
     use super::*;
 
@@ -331,7 +336,15 @@ mod tests {
         assert!(refusal(&[file("folder")], dir.path()).contains("a folder of that name"));
         let destination = Destination::Folder(dir.path().to_owned());
         assert!(Places::new(&[file("1")], &destination, true).is_ok());
-        assert!(Places::new(&[file("folder")], &destination, true).is_err(), "folders stay");
+        symlink("folder", dir.path().join("link")).unwrap();
+        assert!(
+            Places::new(&[file("link")], &destination, true).is_ok(),
+            "it is the link that goes"
+        );
+        let _socket = UnixListener::bind(dir.path().join("socket")).unwrap();
+        for name in ["folder", "socket"] {
+            assert!(Places::new(&[file(name)], &destination, true).is_err(), "a {name} stays");
+        }
     }
 
     #[test]

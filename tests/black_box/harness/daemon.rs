@@ -87,7 +87,7 @@ pub(crate) struct Setup {
     user: Option<(u32, PathBuf)>,
     memlock_kib: Option<u32>,
     passed_socket: Option<Arc<OwnedFd>>,
-    host: Option<String>,
+    wrapper: Vec<String>,
 }
 
 impl Setup {
@@ -115,7 +115,7 @@ impl Setup {
             user: None,
             memlock_kib: None,
             passed_socket: None,
-            host: None,
+            wrapper: Vec::new(),
         }
     }
 
@@ -179,8 +179,13 @@ impl Setup {
     }
 
     /// Runs on a host of [`Hosts`](super::Hosts), by the name of its namespace.
-    pub(crate) fn on_host(mut self, namespace: &str) -> Setup {
-        self.host = Some(namespace.to_owned());
+    pub(crate) fn on_host(self, namespace: &str) -> Setup {
+        self.below(&["ip", "netns", "exec", namespace])
+    }
+
+    /// Runs by a program, which becomes the daemon with the same process ID.
+    pub(crate) fn below(mut self, wrapper: &[&str]) -> Setup {
+        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -237,12 +242,11 @@ impl Setup {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", &format!("{}exec \"$0\" \"$@\"", self.preparation())]).arg(&binary);
         let is_prepared = self.memlock_kib.is_some() || self.passed_socket.is_some();
-        let mut command = match &self.host {
-            // It becomes the daemon, with the same process ID.
-            Some(namespace) => {
-                let mut ip = Command::new("ip");
-                ip.args(["netns", "exec", namespace]).arg(binary);
-                ip
+        let mut command = match self.wrapper.split_first() {
+            Some((program, arguments)) => {
+                let mut wrapper = Command::new(program);
+                wrapper.args(arguments).arg(binary);
+                wrapper
             }
             None if is_prepared => shell,
             None => Command::new(binary),

@@ -24,7 +24,7 @@ pub(crate) use form::Form;
 pub(crate) use hosts::Hosts;
 pub(crate) use page::fenced;
 pub(crate) use payload::{Payload, payload};
-pub(crate) use peers::{Sender, ended, failure, receive, received_into, success};
+pub(crate) use peers::{Halfway, Sender, ended, failure, receive, received_into, success};
 pub(crate) use relay_end::{RelayEnd, paired_at_a_channel, paired_by_nameplate};
 pub(crate) use seal::verify_object;
 pub(crate) use source::{Asked, Source, Stream};

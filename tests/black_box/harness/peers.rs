@@ -1,14 +1,14 @@
 //! The two ends of a transfer, as child processes that meet at a relay.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::signal;
+use super::{payload, signal};
 
 /// How long an end may take before the test fails.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -53,6 +53,36 @@ impl Sender {
         let reading = thread::spawn(move || self.stdout.read_to_end(&mut rest).map(|_| rest));
         let output = ended(self.child);
         Output { stdout: reading.join().unwrap().unwrap(), ..output }
+    }
+}
+
+/// A stream that is in its middle: a receiver that has written some of it, and the pipe for the rest.
+pub(crate) struct Halfway {
+    pub(crate) sender: Sender,
+    pub(crate) pipe: ChildStdin,
+    pub(crate) receiver: Child,
+}
+
+impl Halfway {
+    /// The receiver writes to a folder below `dir`, which has to be made.
+    pub(crate) fn new(relay: SocketAddr, dir: &Path, more: &[&str]) -> Halfway {
+        let arguments = [more, &["--name", "folder/stream"]].concat();
+        let (sender, mut pipe) = Sender::of_pipe(relay, &arguments);
+        let arguments = [more, &["--yes", "--dir", dir.to_str().unwrap()]].concat();
+        let receiver = receive(relay, &sender.code, &arguments).spawn().unwrap();
+        // Read when the receiver is there.
+        pipe.write_all(&Halfway::begun()).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while !dir.join("folder").exists() {
+            assert!(Instant::now() < deadline, "it does not begin");
+            thread::sleep(Duration::from_millis(5));
+        }
+        Halfway { sender, pipe, receiver }
+    }
+
+    /// What went into the pipe so far.
+    pub(crate) fn begun() -> Vec<u8> {
+        payload(1, 2 << 20)
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use ringhold::wire::{
-    EndMessage, RENDEZVOUS_HEADER_SIZE, RefusalCode, RelayMessage, Role, rendezvous_value_size,
+    EndMessage, RefusalCode, RelayMessage, Role, TLV_HEAD_SIZE, rendezvous_value_size,
 };
 
 /// How long a test waits for bytes before it fails.
@@ -69,7 +69,7 @@ impl RelayEnd {
 
     /// The same, or why there is none.
     pub(crate) fn try_hear(&mut self) -> io::Result<RelayMessage> {
-        let mut head = [0; RENDEZVOUS_HEADER_SIZE];
+        let mut head = [0; TLV_HEAD_SIZE];
         self.stream.read_exact(&mut head)?;
         let mut value = vec![0; rendezvous_value_size(head).map_err(io::Error::other)?];
         self.stream.read_exact(&mut value)?;

@@ -6,9 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use ringhold::base::limits::{CODE_WORDS_MAX, CODE_WORDS_MIN, RENDEZVOUS_VALUE_SIZE_MAX};
 use ringhold::client::peer::{Code, code_completions};
-use ringhold::wire::{
-    AGREEMENT_HEADER_SIZE, AgreementError, AgreementMessage, agreement_value_size,
-};
+use ringhold::wire::{AgreementMessage, TLV_HEAD_SIZE, TlvError, agreement_value_size};
 
 fuzz_target!(|input: &[u8]| {
     if let Ok(Some((message, size))) = read(input) {
@@ -21,12 +19,12 @@ fuzz_target!(|input: &[u8]| {
 });
 
 /// The message at the beginning of these bytes and its size; `None` while it is not whole.
-fn read(bytes: &[u8]) -> Result<Option<(AgreementMessage, usize)>, AgreementError> {
+fn read(bytes: &[u8]) -> Result<Option<(AgreementMessage, usize)>, TlvError> {
     let Some((head, rest)) = bytes.split_first_chunk() else { return Ok(None) };
     let size = agreement_value_size(*head)?;
     assert!(size <= RENDEZVOUS_VALUE_SIZE_MAX);
     let Some(value) = rest.get(..size) else { return Ok(None) };
-    Ok(Some((AgreementMessage::decode(head[0], value)?, AGREEMENT_HEADER_SIZE + size)))
+    Ok(Some((AgreementMessage::decode(head[0], value)?, TLV_HEAD_SIZE + size)))
 }
 
 fn typed(text: &str) {

@@ -5,8 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use ringhold::base::limits::RENDEZVOUS_VALUE_SIZE_MAX;
 use ringhold::wire::{
-    EndMessage, RENDEZVOUS_HEADER_SIZE, RefusalCode, RelayMessage, RendezvousError,
-    rendezvous_value_size,
+    EndMessage, RefusalCode, RelayMessage, RendezvousError, TLV_HEAD_SIZE, rendezvous_value_size,
 };
 
 fuzz_target!(|input: &[u8]| {
@@ -33,7 +32,7 @@ fn read<M>(
     let size = rendezvous_value_size(*head)?;
     assert!(size <= RENDEZVOUS_VALUE_SIZE_MAX);
     let Some(value) = rest.get(..size) else { return Ok(None) };
-    Ok(Some((decode(head[0], value)?, RENDEZVOUS_HEADER_SIZE + size)))
+    Ok(Some((decode(head[0], value)?, TLV_HEAD_SIZE + size)))
 }
 
 fn whole(written: &[u8], given: &[u8]) {

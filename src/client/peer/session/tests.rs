@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::client::peer::Patience;
-use crate::wire::{RENDEZVOUS_HEADER_SIZE, RefusalCode, RelayMessage, rendezvous_value_size};
+use crate::wire::{RefusalCode, RelayMessage, TLV_HEAD_SIZE, rendezvous_value_size};
 
 const NUMBER: u32 = 7;
 
@@ -49,7 +49,7 @@ async fn saying(said: Vec<u8>) -> RelayAddress {
 }
 
 async fn heard(connection: &mut TcpStream) -> EndMessage {
-    let mut head = [0; RENDEZVOUS_HEADER_SIZE];
+    let mut head = [0; TLV_HEAD_SIZE];
     connection.read_exact(&mut head).await.unwrap();
     let mut value = vec![0; rendezvous_value_size(head).unwrap()];
     connection.read_exact(&mut value).await.unwrap();
