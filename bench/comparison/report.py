@@ -34,11 +34,13 @@ TITLES = {
                  ("p99 µs", "p50 µs", "requests/s")),
     "get-any": ("GET, 4 KiB x 32 connections, any of the objects",
                 ("p99 µs", "p50 µs", "requests/s")),
+    "open-any": ("Open, read and close any of the files, one after another, no server",
+                 ("p50 µs", "p99 µs", "requests/s")),
     "relay-one": ("Bytes through a relay, 1 connection", ("GB/s", "server CPU s/GB")),
     "relay-four": ("Bytes through a relay, 4 connections", ("GB/s", "server CPU s/GB")),
     "put-more": ("PUT, 4 KiB x 32 connections", ("p99 µs", "p50 µs", "requests/s")),
 }
-OURS = ("ringhold", "ringhold-none", "ringhold copy")
+OURS = ("ringhold", "ringhold-none", "ringhold-cached", "ringhold copy")
 
 
 def title_of(work, run):

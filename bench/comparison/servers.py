@@ -161,13 +161,17 @@ OURS = ("ringhold", "ringhold-bench")
 
 
 def known():
-    """All of them, ringhold first. `ringhold-none` is the same without its promise."""
+    """All of them, ringhold first. `ringhold-none` is the same without its promise,
+    `ringhold-cached` with memory for all the files of get-wide."""
     build = "cargo build --release"
     return [
         Server("ringhold", "ringhold", build, form_prefix="/uploadFile",
                flags=["--durability", "full"]),
         Server("ringhold-none", "ringhold", build, works=("put-small",),
                flags=["--durability", "none"]),
+        # 20,000 files of 4 KiB take 90 MiB.
+        Server("ringhold-cached", "ringhold", build, works=("get-wide",),
+               flags=["--durability", "none", "--cache-size", "128MiB"]),
         Server("nginx", "nginx", "apt-get install nginx-light", "-v"),
         Server("dufs", "dufs", "cargo install dufs"),
         # It takes a form at the folder that the file shall be in.

@@ -186,7 +186,7 @@ class Machines(unittest.TestCase):
             found = servers.chosen(["nginx", "dufs"], {**missing, "ringhold": "/r"}, said.append)
         finally:
             os.environ["PATH"] = path
-        self.assertEqual([server.name for server in found], ["ringhold", "ringhold-none"])
+        self.assertEqual([server.name for server in found], ["ringhold", "ringhold-none", "ringhold-cached"])
         self.assertEqual(len(said), 2)
         self.assertIn("apt-get install nginx-light", said[0])
 

@@ -181,8 +181,13 @@ class Turn:
             ceilings.sync(self.session.directory)
             return make_files(self.running.root, size, count)
         stored = os.path.join(self.directory, f"{work}.paths")
-        self.measure(work, "upload", size, writes=True, count=count, connections=connections,
-                     prefix=self.server.put_prefix, paths_out=stored)
+        flags = {"count": count, "connections": connections, "prefix": self.server.put_prefix,
+                 "paths_out": stored}
+        if self.server.plays(work):
+            self.measure(work, "upload", size, writes=True, **flags)
+        else:
+            self.load("upload", size=size, **flags)
+            ceilings.sync(self.session.directory)
         with open(stored, encoding="utf-8") as file:
             return file.read().split()
 

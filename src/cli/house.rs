@@ -67,9 +67,7 @@ impl House {
         Ok(Arc::new(House {
             ids,
             chosen,
-            caches: Arc::new(Caches::new(CacheSizes::of_process(
-                getrlimit(Resource::Nofile).current,
-            ))),
+            caches: Arc::new(Caches::new(cache_sizes(&options))),
             importer: Importer::new(options.import.clone(), Box::new(SystemNetwork::default())),
             volume: Arc::new(VolumeState::default()),
             digester,
@@ -146,6 +144,7 @@ impl House {
             info!(%error, "uploads are refused for now");
         }
         let worker_metrics = self.metrics.worker(seat.worker_index);
+        store.count_in(Arc::clone(&worker_metrics));
         Ok(Rc::new(Face::new(FaceParts {
             options: options.http.clone(),
             store,
@@ -229,6 +228,11 @@ fn ids(environment: &Environment, options: &ServeOptions) -> Result<Arc<IdServic
     }
     let ids = IdService::new(&secret.current, &secret.previous).map_err(Failure::usage)?;
     Ok(Arc::new(ids))
+}
+
+fn cache_sizes(options: &ServeOptions) -> CacheSizes {
+    let descriptors_max = getrlimit(Resource::Nofile).current;
+    CacheSizes::of_process(descriptors_max).with_hot_bytes(options.cache_size)
 }
 
 /// A worker's buffers, one line per holder.

@@ -10,7 +10,8 @@ use super::arguments::{DurabilityArgument, EngineArgument};
 use super::{ConfigError, Environment, ServeArguments};
 use crate::base::cores::default_worker_count;
 use crate::base::limits::{
-    CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, CONNECTIONS_PER_WORKER_MAX, QUEUE_DEPTH_MAX, WORKERS_MAX,
+    CACHE_SIZE_MAX, CACHE_SIZE_MIN, CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, CONNECTIONS_PER_WORKER_MAX,
+    QUEUE_DEPTH_MAX, WORKERS_MAX,
 };
 use crate::base::units::ByteSize;
 use crate::disk::EngineChoice;
@@ -37,6 +38,8 @@ pub struct ServeOptions {
     pub queue_depth: usize,
     /// Bytes of one upload buffer.
     pub chunk_size: usize,
+    /// Bytes of small objects kept in memory; 0 keeps none.
+    pub cache_size: usize,
     /// The store's part.
     pub store: StoreOptions,
     /// The imports' part.
@@ -66,6 +69,7 @@ impl ServeOptions {
             engine: engine(arguments.engine),
             queue_depth,
             chunk_size: chunk_size(arguments.chunk_size)?,
+            cache_size: cache_size(arguments.cache_size)?,
             store: StoreOptions {
                 root: arguments.root,
                 durability: durability(arguments.durability),
@@ -117,6 +121,16 @@ pub(super) fn chunk_size(size: ByteSize) -> Result<usize, ConfigError> {
     })
 }
 
+fn cache_size(size: ByteSize) -> Result<usize, ConfigError> {
+    let fits = usize::try_from(size.0)
+        .ok()
+        .filter(|&size| size == 0 || (CACHE_SIZE_MIN..=CACHE_SIZE_MAX).contains(&size));
+    fits.ok_or_else(|| {
+        let (min, max) = (ByteSize(CACHE_SIZE_MIN as u64), ByteSize(CACHE_SIZE_MAX as u64));
+        ConfigError::new(format!("--cache-size is {size}: give 0 for none, or from {min} to {max}"))
+    })
+}
+
 fn public(dir: Option<PathBuf>) -> Result<Option<PathBuf>, ConfigError> {
     let Some(dir) = dir else { return Ok(None) };
     if dir.is_dir() {
@@ -151,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::base::limits::{
-        CHUNK_SIZE_DEFAULT, CONNECTIONS_PER_WORKER_DEFAULT, QUEUE_DEPTH_DEFAULT,
+        CACHE_SIZE_DEFAULT, CHUNK_SIZE_DEFAULT, CONNECTIONS_PER_WORKER_DEFAULT, QUEUE_DEPTH_DEFAULT,
     };
     use crate::config::{Arguments, Command};
 
@@ -173,6 +187,7 @@ mod tests {
         assert_eq!(options.queue_depth, QUEUE_DEPTH_DEFAULT);
         assert_eq!(options.connections_max, CONNECTIONS_PER_WORKER_DEFAULT);
         assert_eq!(options.chunk_size, CHUNK_SIZE_DEFAULT);
+        assert_eq!(options.cache_size, CACHE_SIZE_DEFAULT);
         assert_eq!(options.store.root, PathBuf::from("./files"));
         assert_eq!(options.store.min_free, 256 << 20);
         assert!(options.import.allow.is_empty(), "the public Internet and nothing else");
@@ -200,9 +215,19 @@ mod tests {
             ("--chunk-size", "2KiB", "from 4KiB to 16MiB"),
             ("--chunk-size", "32MiB", "from 4KiB to 16MiB"),
             ("--public", "/dev/null", "no directory"),
+            ("--cache-size", "1", "0 for none, or from 2MiB to 1TiB"),
+            ("--cache-size", "1025GiB", "from 2MiB to 1TiB"),
         ] {
             let refused = resolve(&[flag, wrong], &Environment::default()).unwrap_err();
             assert!(refused.contains(flag) && refused.contains(bounds), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_cache_may_be_none_or_large() {
+        for (text, size) in [("0", 0), ("2MiB", 2 << 20), ("1TiB", 1 << 40)] {
+            let options = resolve(&["--cache-size", text], &Environment::default()).unwrap();
+            assert_eq!(options.cache_size, size);
         }
     }
 }

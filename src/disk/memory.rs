@@ -46,6 +46,8 @@ pub struct MemoryDisk {
     unnamed: bool,
     /// Whether nothing is in the page cache that there is not.
     is_cold: bool,
+    /// Whether every name is in memory, as the kernel's may be.
+    knows_names: bool,
     direct_size: Cell<u64>,
 }
 
@@ -79,6 +81,7 @@ impl MemoryDisk {
             metadata: Gate::new(METADATA_IN_FLIGHT_MAX),
             unnamed: true,
             is_cold: false,
+            knows_names: false,
             direct_size: Cell::new(0),
         }
     }
@@ -92,6 +95,12 @@ impl MemoryDisk {
     /// As on a filesystem without `O_TMPFILE`.
     pub fn without_tmpfile(mut self) -> MemoryDisk {
         self.unnamed = false;
+        self
+    }
+
+    /// As if every name were in the kernel's memory: files open without a wait.
+    pub fn knowing_names(mut self) -> MemoryDisk {
+        self.knows_names = true;
         self
     }
 
@@ -314,8 +323,18 @@ impl Disk for MemoryDisk {
         })
     }
 
+    fn open_resident(&self, path: &Path) -> Option<(File, u64)> {
+        if !self.knows_names || self.metadata.is_closed() {
+            return None;
+        }
+        let inode = self.volume.lock().find(path).ok()?;
+        let size = self.volume.lock().stat(inode).size;
+        Some((File::from_handle(Opened::new(&self.volume, inode, false)), size))
+    }
+
     fn read_resident(&self, file: &File, buffer: &mut [u8], offset: u64) -> bool {
-        let opened = opened(file).ok().filter(|_| !self.transfers.is_closed());
+        let can_be = !self.is_cold && !self.transfers.is_closed();
+        let opened = opened(file).ok().filter(|_| can_be);
         let read = opened.map(|opened| opened.volume.lock().read(opened.inode, offset, buffer));
         read.is_some_and(|read| read == Ok(buffer.len()))
     }

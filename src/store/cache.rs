@@ -17,6 +17,7 @@
 //! Bounded in bytes, counted with a fixed overhead per object, and in entries.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,8 +28,9 @@ use super::error::StoreError;
 use super::notes::Notes;
 use super::seal::Seal;
 use crate::base::limits::{
-    CACHE_ENTRY_OVERHEAD, CACHE_LOOKS_MAX, CACHE_NEWCOMERS_PER_ENTRY, CACHE_SHARDS, CACHE_SIZE,
-    DESCRIPTORS_KEPT_SHARE, OPENED_AGE_MAX_S, OPENED_SIZE,
+    CACHE_ENTRY_OVERHEAD, CACHE_LOOKS_MAX, CACHE_NEWCOMERS_PER_ENTRY, CACHE_SHARD_SIZE,
+    CACHE_SHARDS_MAX, CACHE_SHARDS_MIN, CACHE_SIZE_DEFAULT, DESCRIPTORS_KEPT_SHARE,
+    OPENED_AGE_MAX_S, OPENED_SIZE,
 };
 use crate::disk::File;
 use crate::id::ObjectNumber;
@@ -105,7 +107,7 @@ pub(super) struct Ticket {
 #[derive(Debug)]
 struct Shard<V> {
     /// Where an object is among the entries.
-    places: HashMap<ObjectNumber, usize>,
+    places: HashMap<ObjectNumber, usize, BuildHasherDefault<Drawn>>,
     entries: Vec<Entry<V>>,
     /// The entry that is looked at next.
     hand: usize,
@@ -122,12 +124,42 @@ struct Entry<V> {
     was_read: bool,
 }
 
+/// A hash that is a part of the object's number. Numbers are drawn by the daemon, 128 random bits
+/// each, and those that are asked for come out of IDs that were checked: nobody can choose them so
+/// that they meet.
+#[derive(Debug, Default)]
+struct Drawn(u64);
+
+impl Hasher for Drawn {
+    fn write(&mut self, bytes: &[u8]) {
+        // The middle: the first byte names the directory, the last ones the shard.
+        if let Some(&[.., a, b, c, d, e, f, g, h, _, _, _, _]) = bytes.first_chunk::<16>() {
+            self.0 = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        }
+    }
+
+    /// The length of a number, which all of them have.
+    fn write_usize(&mut self, _length: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 impl CacheSizes {
     /// The daemon's, where a process may have so many descriptors.
     pub fn of_process(descriptors_max: Option<u64>) -> CacheSizes {
         let descriptors_max = descriptors_max.unwrap_or(u64::MAX);
         let kept = usize::try_from(descriptors_max).unwrap_or(usize::MAX) / DESCRIPTORS_KEPT_SHARE;
-        CacheSizes { hot_bytes: CACHE_SIZE, opened_bytes: OPENED_SIZE, opened_count: kept }
+        let hot_bytes = CACHE_SIZE_DEFAULT;
+        CacheSizes { hot_bytes, opened_bytes: OPENED_SIZE, opened_count: kept }
+    }
+
+    /// The same with so many bytes of small objects. How many objects stay open is bounded by
+    /// descriptors, and does not follow.
+    #[must_use]
+    pub fn with_hot_bytes(self, hot_bytes: usize) -> CacheSizes {
+        CacheSizes { hot_bytes, ..self }
     }
 
     /// Nothing is remembered.
@@ -199,8 +231,9 @@ impl Cache<Opened> {
 impl<V: Kept> Cache<V> {
     /// A cache of at most `size_max` bytes and `count_max` objects; 0 of either keeps nothing.
     fn new(size_max: usize, count_max: usize) -> Cache<V> {
-        let shards = (0..CACHE_SHARDS).map(|_| Mutex::new(Shard::new())).collect();
-        let (shard_size_max, shard_count_max) = (size_max / CACHE_SHARDS, count_max / CACHE_SHARDS);
+        let shard_count = (size_max / CACHE_SHARD_SIZE).clamp(CACHE_SHARDS_MIN, CACHE_SHARDS_MAX);
+        let shards = (0..shard_count).map(|_| Mutex::new(Shard::new())).collect();
+        let (shard_size_max, shard_count_max) = (size_max / shard_count, count_max / shard_count);
         Cache { shards, shard_size_max, shard_count_max }
     }
 
@@ -215,15 +248,19 @@ impl<V: Kept> Cache<V> {
         Ok(entry.value.clone())
     }
 
-    /// Keeps what was read after `ticket` was given out, if there is room for it.
-    pub(super) fn offer(&self, object: ObjectNumber, ticket: &Ticket, value: V) {
+    /// Keeps what was read after `ticket` was given out, if there is room for it; whether it is
+    /// kept now.
+    pub(super) fn offer(&self, object: ObjectNumber, ticket: &Ticket, value: V) -> bool {
         let cost = cost(&value);
         if cost > self.shard_size_max || self.shard_count_max == 0 {
-            return;
+            return false;
         }
         let mut shard = self.shard(object);
-        if shard.deletes != ticket.deletes || shard.places.contains_key(&object) {
-            return;
+        if shard.deletes != ticket.deletes {
+            return false;
+        }
+        if shard.places.contains_key(&object) {
+            return true;
         }
         let (size_max, count_max) = (self.shard_size_max - cost, self.shard_count_max - 1);
         let (evicted, has_room) = shard.make_room(size_max, count_max);
@@ -233,6 +270,7 @@ impl<V: Kept> Cache<V> {
         drop(shard);
         // Without the lock: descriptors may be closed by this.
         drop(evicted);
+        has_room
     }
 
     fn forget(&self, object: ObjectNumber) {
@@ -244,8 +282,9 @@ impl<V: Kept> Cache<V> {
     }
 
     fn shard(&self, object: ObjectNumber) -> MutexGuard<'_, Shard<V>> {
-        // The last byte: the first is shared by the objects of one publish batch.
-        let index = usize::from(object.as_bytes()[15]) % self.shards.len();
+        // The last bytes: the first is shared by the objects of one publish batch.
+        let [.., high, low] = *object.as_bytes();
+        let index = usize::from(u16::from_be_bytes([high, low])) % self.shards.len();
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -253,7 +292,7 @@ impl<V: Kept> Cache<V> {
 impl<V: Kept> Shard<V> {
     fn new() -> Shard<V> {
         Shard {
-            places: HashMap::new(),
+            places: HashMap::default(),
             entries: Vec::new(),
             hand: 0,
             size: 0,
@@ -342,7 +381,7 @@ mod tests {
 
     /// Room for `count` objects of 1000 bytes in the one shard that `number` uses.
     fn cache(count: usize) -> Cache<Hot> {
-        Cache::new(count * (1000 + CACHE_ENTRY_OVERHEAD) * CACHE_SHARDS, usize::MAX)
+        Cache::new(count * (1000 + CACHE_ENTRY_OVERHEAD) * CACHE_SHARDS_MIN, usize::MAX)
     }
 
     fn put(cache: &Cache<Hot>, object: ObjectNumber) {
@@ -381,7 +420,7 @@ mod tests {
     #[test]
     fn neither_bytes_nor_entries_exceed_their_bounds() {
         let by_size = cache(3);
-        let by_count = Cache::new(1 << 30, 2 * CACHE_SHARDS);
+        let by_count = Cache::new(CACHE_SIZE_DEFAULT, 2 * CACHE_SHARDS_MIN);
         for object in 0..=u8::MAX {
             put(&by_size, number(object));
             put(&by_count, number(object));

@@ -57,7 +57,13 @@ impl Layout {
 
     /// Where an object lies.
     pub fn object(&self, object: ObjectNumber) -> PathBuf {
-        self.directory(object.as_bytes()[0]).join(object.to_string())
+        let number = object.to_string();
+        // Both parts in one go: this is the way of every download that finds nothing remembered.
+        let mut path = PathBuf::with_capacity(self.objects.as_os_str().len() + 4 + number.len());
+        path.push(&self.objects);
+        path.push(&number[..2]);
+        path.push(&number);
+        path
     }
 
     /// Makes the directories durable and sweeps what unfinished work left behind. Returns how many

@@ -18,6 +18,7 @@ mod reader;
 mod receiving;
 mod room;
 mod seal;
+mod seal_checksum;
 mod stored;
 #[cfg(test)]
 mod tests;

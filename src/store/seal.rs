@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::time::SystemTime;
 
 use super::hash::ObjectHash;
+use super::seal_checksum::{are_zeros, checksum};
 use crate::base::clock;
 use crate::base::limits::{
     BLOCK_SIZE, CONTENT_TYPE_SIZE_MAX, HASH_BLOCK_SIZE_MIN, HASH_BLOCKS_MAX, NAME_SIZE_MAX,
@@ -136,7 +137,7 @@ impl Seal {
         self.block_hashes.iter().for_each(|value| out.extend_from_slice(value));
         out.resize(size - TAIL_SIZE, 0);
         out.extend_from_slice(&tail_fields(size, self.size_bytes));
-        let checksum = *blake3::hash(&out).as_bytes();
+        let checksum = checksum(&out);
         out.extend_from_slice(&checksum);
         assert_eq!(out.len(), size);
         out
@@ -148,9 +149,9 @@ impl Seal {
     /// # Errors
     /// Names the first thing that is wrong.
     pub fn decode(bytes: &[u8]) -> Result<Seal, SealError> {
-        let (body, checksum) =
+        let (body, stated) =
             bytes.split_last_chunk::<CHECKSUM_SIZE>().ok_or(damaged("too short"))?;
-        if blake3::hash(body).as_bytes() != checksum {
+        if checksum(body) != *stated {
             return Err(damaged("checksum"));
         }
         let mut fields = Fields { rest: body };
@@ -243,10 +244,7 @@ impl<'a> Fields<'a> {
     }
 
     fn zeros(&mut self, count: usize) -> Result<(), SealError> {
-        // Whole blocks of it at a time: nearly all of a small object's seal is padding.
-        let mut pieces = self.bytes(count)?.chunks(64);
-        let are_zeros = pieces.all(|piece| piece.iter().fold(0, |all, byte| all | byte) == 0);
-        if are_zeros { Ok(()) } else { Err(damaged("padding")) }
+        if are_zeros(self.bytes(count)?) { Ok(()) } else { Err(damaged("padding")) }
     }
 
     fn text(&mut self, size: usize, max: usize, what: &'static str) -> Result<String, SealError> {

@@ -1,6 +1,7 @@
 //! A published object, opened: its seal checked, its data readable by ranges.
 
 use std::ops::{Deref, Range};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -35,6 +36,15 @@ pub(super) enum Data {
     File { disk: Rc<dyn Disk>, file: File, origin: Origin, is_verified: bool },
 }
 
+/// Why an object was not opened without a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotAtHand {
+    /// Its file is larger than what was asked for.
+    Large,
+    /// Not all that is needed is in the kernel's memory, or it is not there, or not in order.
+    Absent,
+}
+
 /// A file below the public directory, open for reading.
 pub struct PublicFile {
     disk: Rc<dyn Disk>,
@@ -58,49 +68,62 @@ impl Stored {
     ) -> StoreResult<Stored> {
         let opening = async {
             let disk = store.disk();
-            let file = disk.open(&store.layout().object(object)).await?;
-            let size = disk.stat(&file).await?.size;
+            let (file, size) = open_sized(&*disk, &store.layout().object(object)).await?;
             let (seal, end) = read_sealed_end(&*disk, &file, size, OPEN_READ_SIZE).await?;
             let opened = Opened { seal: Arc::new(seal), file, since: Instant::now() };
-            store.caches().opened.offer(object, ticket, opened.clone());
-            Stored::after_end(store, object, opened, (&end, size), hot_ticket)
+            Stored::after_end(store, object, opened, (&end, size), (ticket, hot_ticket))
         };
         opening.await.map_err(|error: StoreError| error.of(object))
     }
 
-    /// The same without a wait, where all of it is in the kernel's memory and in order.
+    /// The same without a wait, where all of it is in the kernel's memory and in order, of a file
+    /// of at most `size_max` bytes.
     pub(super) fn at_hand(
         store: &Store,
         object: ObjectNumber,
-        ticket: &Ticket,
-        hot_ticket: &Ticket,
-    ) -> Option<Stored> {
+        tickets: (&Ticket, &Ticket),
+        size_max: u64,
+    ) -> Result<Stored, NotAtHand> {
         let disk = store.disk();
-        let (file, size) = disk.open_resident(&store.layout().object(object))?;
+        let path = store.layout().object(object);
+        let (file, size) = disk.open_resident(&path).ok_or(NotAtHand::Absent)?;
+        if size > size_max {
+            return Err(NotAtHand::Large);
+        }
         let (mut end, offset) = End::of(&*disk, size, OPEN_READ_SIZE);
         if !disk.read_resident(&file, end.as_mut_slice(), offset) {
-            return None;
+            return Err(NotAtHand::Absent);
         }
-        let seal = end.seal(size).ok()??;
+        let seal = end.seal(size).ok().flatten().ok_or(NotAtHand::Absent)?;
         let opened = Opened { seal: Arc::new(seal), file, since: Instant::now() };
-        store.caches().opened.offer(object, ticket, opened.clone());
-        Stored::after_end(store, object, opened, (&end, size), hot_ticket).ok()
+        Stored::after_end(store, object, opened, (&end, size), tickets)
+            .map_err(|_told_by_open| NotAtHand::Absent)
     }
 
-    /// With the end of its file read: all of a file of that `size`, if it is small.
+    /// With the end of its file read: all of a file of that `size`, if it is small. What is kept
+    /// whole need not be kept open: descriptors are for what has no room there.
     fn after_end(
         store: &Store,
         object: ObjectNumber,
         opened: Opened,
         (end, size): (&End, u64),
-        hot_ticket: &Ticket,
+        (ticket, hot_ticket): (&Ticket, &Ticket),
     ) -> StoreResult<Stored> {
+        let keep_open = |opened: &Opened| {
+            store.caches().opened.offer(object, ticket, opened.clone());
+        };
         // The data lies before its seal: a file that was read whole has it all.
         let Some(data_size) = opened.size_if_small().filter(|_| end.len() as u64 == size) else {
+            keep_open(&opened);
             return Ok(Stored::over_file(store, object, opened));
         };
         let data = Bytes::copy_from_slice(&end[..data_size]);
-        Stored::in_memory(store, object, opened.seal, data, hot_ticket)
+        let seal = Arc::clone(&opened.seal);
+        let (stored, is_kept) = Stored::in_memory(store, object, seal, data, hot_ticket)?;
+        if !is_kept {
+            keep_open(&opened);
+        }
+        Ok(stored)
     }
 
     /// An object that is open already, without a wait: where the data of a small one is not in
@@ -115,7 +138,8 @@ impl Stored {
             return Some(Stored::over_file(store, object, opened));
         };
         let data = read_resident(&*store.disk(), &opened.file, data_size)?;
-        Stored::in_memory(store, object, opened.seal, data, hot_ticket).ok()
+        let (stored, _) = Stored::in_memory(store, object, opened.seal, data, hot_ticket).ok()?;
+        Some(stored)
     }
 
     /// An object that is open already; one read brings the data of a small one.
@@ -130,23 +154,24 @@ impl Stored {
         };
         let data = read_whole(&*store.disk(), &opened.file, data_size).await;
         data.and_then(|data| Stored::in_memory(store, object, opened.seal, data, hot_ticket))
+            .map(|(stored, _)| stored)
             .map_err(|error| error.of(object))
     }
 
-    /// Over the data of a small object, which goes into the cache.
+    /// Over the data of a small object, which is offered to the cache; whether that keeps it.
     fn in_memory(
         store: &Store,
         object: ObjectNumber,
         seal: Arc<Seal>,
         data: Bytes,
         ticket: &Ticket,
-    ) -> StoreResult<Stored> {
+    ) -> StoreResult<(Stored, bool)> {
         if store.verifies_reads() {
             check_whole(&seal, &data)?;
         }
         let hot = Hot { seal: Arc::clone(&seal), data: data.clone() };
-        store.caches().hot.offer(object, ticket, hot);
-        Ok(Stored { seal, data: Data::Memory(data) })
+        let is_kept = store.caches().hot.offer(object, ticket, hot);
+        Ok((Stored { seal, data: Data::Memory(data) }, is_kept))
     }
 
     fn over_file(store: &Store, object: ObjectNumber, opened: Opened) -> Stored {
@@ -236,6 +261,16 @@ impl PublicFile {
         let way = Way::new(&self.caches, &(self.stat.size, self.stat.modified));
         Reader::from_file(Rc::clone(&self.disk), (self.file.clone(), None), way, range)
     }
+}
+
+/// Opens a file and says its size; through the ring only where the disk is needed for that.
+async fn open_sized(disk: &dyn Disk, path: &Path) -> StoreResult<(File, u64)> {
+    if let Some(opened) = disk.open_resident(path) {
+        return Ok(opened);
+    }
+    let file = disk.open(path).await?;
+    let size = disk.stat(&file).await?.size;
+    Ok((file, size))
 }
 
 /// The first `size` bytes of a file, in memory of their own.

@@ -17,6 +17,7 @@ use super::*;
 use crate::disk::{Disk, Loss, MemoryDisk, Pool, Slab, SlabOptions};
 use crate::id::ObjectNumber;
 
+mod at_hand;
 mod cold;
 mod failures;
 mod frames;

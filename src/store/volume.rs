@@ -1,5 +1,6 @@
 //! The store as a worker sees it: one handle over disk, layout, publisher and caches.
 
+use std::cell::{Cell, OnceCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,9 +14,11 @@ use super::layout::Layout;
 use super::publisher::{Durability, Published, Publisher};
 use super::receiving::{NewObject, Receiving, Sealed};
 use super::seal::Seal;
-use super::stored::{PublicFile, Stored};
+use super::stored::{NotAtHand, PublicFile, Stored};
+use crate::base::limits::OPEN_READ_SIZE;
 use crate::disk::{Disk, DiskError, DiskErrorKind};
 use crate::id::ObjectNumber;
+use crate::telemetry::WorkerMetrics;
 
 /// What the operator decides about the store.
 #[derive(Clone, Debug)]
@@ -40,6 +43,19 @@ struct Inner {
     caches: Arc<Caches>,
     durability: Durability,
     verify_reads: bool,
+    /// The object that was looked for last and is not at hand: who asks for it next, which is the
+    /// same request, need not look again.
+    absent: Cell<Option<ObjectNumber>>,
+    /// Who is told where objects were found.
+    metrics: OnceCell<Arc<WorkerMetrics>>,
+}
+
+/// Where an object was that somebody asked for.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Memory,
+    Open,
+    Volume,
 }
 
 impl Store {
@@ -56,7 +72,21 @@ impl Store {
         let verify_reads = options.verify_reads;
         let caretaker = Rc::new(Caretaker::new(disk, layout, volume, options.min_free));
         let publisher = Publisher::new(Rc::clone(&caretaker), durability);
-        Store(Rc::new(Inner { caretaker, publisher, caches, durability, verify_reads }))
+        Store(Rc::new(Inner {
+            caretaker,
+            publisher,
+            caches,
+            durability,
+            verify_reads,
+            absent: Cell::new(None),
+            metrics: OnceCell::new(),
+        }))
+    }
+
+    /// From now on `metrics` says where objects were found. Once per store.
+    pub fn count_in(&self, metrics: Arc<WorkerMetrics>) {
+        let is_first = self.0.metrics.set(metrics).is_ok();
+        assert!(is_first, "a store is counted once");
     }
 
     /// Whether an upload may begin: the volume works, and has room for what is claimed beside the
@@ -107,25 +137,29 @@ impl Store {
     /// Opens an object without a wait: one that is remembered, or whose name and seal are in the
     /// kernel's memory. `None` says nothing of it: [`Store::open`] does.
     pub fn open_at_hand(&self, object: ObjectNumber) -> Option<Stored> {
-        let hot_ticket = match self.0.caches.hot.get(object) {
-            Ok(hot) => return Some(Stored::from_hot(hot)),
-            Err(ticket) => ticket,
-        };
-        match self.0.caches.opened.get_fresh(object) {
-            Ok(opened) => Stored::of_opened_at_hand(self, object, opened, &hot_ticket),
-            Err(ticket) => Stored::at_hand(self, object, &ticket, &hot_ticket),
+        if self.0.absent.take() == Some(object) {
+            return None;
         }
+        let (stored, place) = self.look_at_hand(object, u64::MAX).ok()?;
+        self.count(place);
+        Some(stored)
     }
 
-    /// A small object that is remembered, with all its data, without a wait and without an open.
-    /// `None` says nothing of it.
+    /// A small object with all its data, if that can be had without a wait, as
+    /// [`Store::open_at_hand`] has it. `None` says nothing of it.
     pub fn recall(&self, object: ObjectNumber) -> Option<(Arc<Seal>, Bytes)> {
-        let hot_ticket = match self.0.caches.hot.get(object) {
-            Ok(hot) => return Some((hot.seal, hot.data)),
-            Err(ticket) => ticket,
-        };
-        let opened = self.0.caches.opened.get_fresh(object).ok()?;
-        Stored::of_opened_at_hand(self, object, opened, &hot_ticket)?.into_memory()
+        match self.look_at_hand(object, OPEN_READ_SIZE as u64) {
+            Ok((stored, place)) => {
+                let small = stored.into_memory()?;
+                self.count(place);
+                Some(small)
+            }
+            Err(NotAtHand::Large) => None,
+            Err(NotAtHand::Absent) => {
+                self.0.absent.set(Some(object));
+                None
+            }
+        }
     }
 
     /// Opens an object.
@@ -135,14 +169,17 @@ impl Store {
     /// but the volume is not.
     pub async fn open(&self, object: ObjectNumber) -> StoreResult<Stored> {
         let hot_ticket = match self.0.caches.hot.get(object) {
-            Ok(hot) => return Ok(Stored::from_hot(hot)),
+            Ok(hot) => {
+                self.count(Place::Memory);
+                return Ok(Stored::from_hot(hot));
+            }
             Err(ticket) => ticket,
         };
-        let stored = match self.0.caches.opened.get_fresh(object) {
-            Ok(opened) => Stored::of_opened(self, object, opened, &hot_ticket).await,
-            Err(ticket) => Stored::open(self, object, &ticket, &hot_ticket).await,
+        let (stored, place) = match self.0.caches.opened.get_fresh(object) {
+            Ok(opened) => (Stored::of_opened(self, object, opened, &hot_ticket).await, Place::Open),
+            Err(ticket) => (Stored::open(self, object, &ticket, &hot_ticket).await, Place::Volume),
         };
-        stored.or_else(|error| {
+        stored.inspect(|_| self.count(place)).or_else(|error| {
             if error.kind() == StoreErrorKind::NotFound {
                 return self.0.caretaker.check_working().and(Err(error));
             }
@@ -150,6 +187,35 @@ impl Store {
             self.0.caches.forget(object);
             Err(error)
         })
+    }
+
+    /// What is at hand of an object, and where it was. A file of more than `size_max` bytes that is
+    /// not open is left alone.
+    fn look_at_hand(
+        &self,
+        object: ObjectNumber,
+        size_max: u64,
+    ) -> Result<(Stored, Place), NotAtHand> {
+        let hot_ticket = match self.0.caches.hot.get(object) {
+            Ok(hot) => return Ok((Stored::from_hot(hot), Place::Memory)),
+            Err(ticket) => ticket,
+        };
+        match self.0.caches.opened.get_fresh(object) {
+            Ok(opened) => Stored::of_opened_at_hand(self, object, opened, &hot_ticket)
+                .map(|stored| (stored, Place::Open))
+                .ok_or(NotAtHand::Absent),
+            Err(ticket) => Stored::at_hand(self, object, (&ticket, &hot_ticket), size_max)
+                .map(|stored| (stored, Place::Volume)),
+        }
+    }
+
+    fn count(&self, place: Place) {
+        let Some(metrics) = self.0.metrics.get() else { return };
+        match place {
+            Place::Memory => metrics.objects_in_memory.increment(),
+            Place::Open => metrics.objects_open.increment(),
+            Place::Volume => metrics.objects_on_volume.increment(),
+        }
     }
 
     /// Deletes an object, durably. Downloads that run finish.

@@ -117,6 +117,12 @@ declare! {
         "Bytes of files that came from the sources of imports.";
     downloads: Counter, "ringhold_downloads_total", "", "downloads",
         "Downloads begun.";
+    objects_in_memory: Counter, "ringhold_objects_found_total", "place=\"memory\"", "objects",
+        "Objects that were asked for and are there, by where they were found: whole in the daemon's memory, open with their seal checked, or by their name on the volume (or in the kernel's memory of it).";
+    objects_open: Counter, "ringhold_objects_found_total", "place=\"open\"", "objects",
+        "Objects that were asked for and are there, by where they were found: whole in the daemon's memory, open with their seal checked, or by their name on the volume (or in the kernel's memory of it).";
+    objects_on_volume: Counter, "ringhold_objects_found_total", "place=\"volume\"", "objects",
+        "Objects that were asked for and are there, by where they were found: whole in the daemon's memory, open with their seal checked, or by their name on the volume (or in the kernel's memory of it).";
     digests_computed: Counter, "ringhold_digests_computed_total", "", "digests",
         "Digests of stored objects computed because somebody wanted them (Want-Repr-Digest).";
     digested_bytes: Counter, "ringhold_digested_bytes_total", "", "bytes",

@@ -7,6 +7,7 @@
 mod bench_bare;
 mod bench_disk;
 mod bench_http;
+mod cache_size;
 mod comparison;
 mod copy;
 mod crash;

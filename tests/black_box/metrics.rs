@@ -49,6 +49,7 @@ fn every_metric_moves_and_every_gauge_comes_back() {
     let small = daemon.connect().put("small", b"hello").target();
     let wanted = daemon.request("HEAD", &small, &[("Want-Repr-Digest", "md5=1")], b"");
     assert!(wanted.header("repr-digest").is_some());
+    assert_eq!(daemon.get(&small).body, b"hello", "this time from memory");
     let middling = daemon.connect().put("middling", &payload(4, MIDDLING_SIZE)).target();
     for _ in 0..2 {
         // The first one brings it into the page cache.

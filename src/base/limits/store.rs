@@ -2,6 +2,7 @@
 
 use super::base::BLOCK_SIZE;
 use super::disk::READ_SIZE;
+use super::http::NAME_SIZE_MAX;
 
 /// Hash block, bytes, until an object has more than [`HASH_BLOCKS_MAX`] of them; doubled then.
 pub const HASH_BLOCK_SIZE_MIN: u64 = 1 << 20;
@@ -87,11 +88,16 @@ pub const VOLUME_PROBE_INTERVAL_MS: u64 = 5_000;
 pub const CONTENT_TYPE_SIZE_MAX: usize = 255;
 /// Largest object the hot cache keeps, bytes: with its seal it fits the first read.
 pub const CACHE_OBJECT_SIZE_MAX: usize = 64 << 10;
-/// Small objects kept in memory, bytes, all workers together: part of the 32 MiB of the memory
-/// contract.
-pub const CACHE_SIZE: usize = 4 << 20;
+/// Small objects kept in memory, bytes, all workers together, unless the operator says otherwise
+/// (`--cache-size`): part of the 32 MiB of the memory contract.
+pub const CACHE_SIZE_DEFAULT: usize = 4 << 20;
+/// Least that keeps every small object, bytes: of less, the share of one lock holds no object of
+/// [`CACHE_OBJECT_SIZE_MAX`].
+pub const CACHE_SIZE_MIN: usize = 2 << 20;
+/// Most, bytes: more than one machine has for this; a unit too large is found at the start.
+pub const CACHE_SIZE_MAX: usize = 1 << 40;
 /// Objects kept open with their seals, bytes of memory, all workers together: ten thousand small
-/// ones, beside [`CACHE_SIZE`] in the memory contract.
+/// ones, beside [`CACHE_SIZE_DEFAULT`] in the memory contract.
 pub const OPENED_SIZE: usize = 4 << 20;
 /// How long an object is kept open before it is opened anew, seconds: what somebody replaced in the
 /// root by hand is seen after that.
@@ -102,8 +108,13 @@ pub const DESCRIPTORS_KEPT_SHARE: usize = 4;
 /// What one object in a cache costs beside its bytes: its seal, its place among the others, the
 /// handle of its file.
 pub const CACHE_ENTRY_OVERHEAD: usize = 400;
-/// Locks of a cache, so that workers seldom meet.
-pub const CACHE_SHARDS: usize = 16;
+/// Locks of a cache, at least, so that workers seldom meet.
+pub const CACHE_SHARDS_MIN: usize = 16;
+/// Bytes behind one lock of a larger cache: two thousand objects, which are moved within some
+/// 50 us when what they are found by has to grow.
+pub const CACHE_SHARD_SIZE: usize = 1 << 20;
+/// Locks of a cache, at most: as many as two bytes of an object's number tell apart.
+pub const CACHE_SHARDS_MAX: usize = 1 << 16;
 /// Entries in use that a full cache looks at for one that is not, for each that comes in.
 pub const CACHE_LOOKS_MAX: usize = 2;
 /// A full cache takes one of so many newcomers: what is read often gets in soon, and a walk over
@@ -150,7 +161,11 @@ const _: () = assert!(COLD_WINDOW_SIZE.is_multiple_of(READ_SIZE as u64));
 const _: () = assert!(COLD_READ_SIZE_MIN >= 2 * READ_SIZE as u64);
 const _: () = assert!(DIRECT_READS_AHEAD_MAX as u64 * (READ_SIZE as u64) < COLD_WINDOW_SIZE);
 const _: () = assert!(OPEN_READ_SIZE >= CACHE_OBJECT_SIZE_MAX + BLOCK_SIZE);
-const _: () = assert!(CACHE_OBJECT_SIZE_MAX < CACHE_SIZE / CACHE_SHARDS);
+const _: () = assert!(
+    CACHE_OBJECT_SIZE_MAX + CONTENT_TYPE_SIZE_MAX + NAME_SIZE_MAX + CACHE_ENTRY_OVERHEAD
+        <= CACHE_SIZE_MIN / CACHE_SHARDS_MIN
+);
+const _: () = assert!(CACHE_SIZE_MIN <= CACHE_SIZE_DEFAULT && CACHE_SIZE_DEFAULT <= CACHE_SIZE_MAX);
 const _: () = assert!(VERIFY_READ_SIZE as u64 <= HASH_BLOCK_SIZE_MIN);
 const _: () = assert!(FREE_SPACE_AGE_REFUSAL_MS < FULL_REFUSAL_INTERVAL_MS);
 const _: () = assert!(VOLUME_FAILURES_MAX > 1);

@@ -30,6 +30,7 @@ fn judge(facts: &Facts) -> Vec<Finding> {
         connections_max: options.connections_max,
         queue_depth: options.queue_depth,
         chunk_size: options.chunk_size,
+        cache_size: options.cache_size,
         uses_ring: options.engine != EngineChoice::Threads && facts.ring.probed.is_ok(),
     };
     let mut findings = judge_ring::judge(options.engine, &facts.ring);

@@ -4,7 +4,8 @@ use super::finding::Finding;
 use crate::base::cgroup::CgroupLimits;
 use crate::base::host::{Host, kernel_version};
 use crate::base::limits::{
-    CONNECTION_MEMORY, DISK_THREADS_MAX, METADATA_IN_FLIGHT_MAX, PROCESS_MEMORY, READ_SIZE,
+    CACHE_SIZE_DEFAULT, CONNECTION_MEMORY, DISK_THREADS_MAX, METADATA_IN_FLIGHT_MAX,
+    PROCESS_MEMORY, READ_SIZE,
 };
 use crate::base::units::ByteSize;
 use crate::cli::figures;
@@ -30,6 +31,8 @@ pub(super) struct Needs {
     pub(super) connections_max: usize,
     pub(super) queue_depth: usize,
     pub(super) chunk_size: usize,
+    /// Of small objects in memory, bytes.
+    pub(super) cache_size: usize,
     /// Whether the ring will be used.
     pub(super) uses_ring: bool,
 }
@@ -43,6 +46,12 @@ impl Needs {
     fn slabs(self) -> u64 {
         let slab = (self.queue_depth as u64) * (self.chunk_size as u64 + READ_SIZE as u64);
         self.workers().saturating_mul(slab)
+    }
+
+    /// What the process takes beside connections, bytes: its share has room for the usual cache.
+    fn fixed(self) -> u64 {
+        let beside = PROCESS_MEMORY - CACHE_SIZE_DEFAULT + self.cache_size;
+        self.slabs().saturating_add(beside as u64)
     }
 }
 
@@ -137,9 +146,9 @@ fn memory(needs: Needs, host: &Host, cgroup: &CgroupLimits) -> Finding {
         (_, Some(machine)) => (machine, "the machine"),
         (None, None) => return Finding::ok(CHECK, "the kernel names no limit"),
     };
-    let fixed = needs.slabs().saturating_add(PROCESS_MEMORY as u64);
-    let remedy =
-        "allow more memory, or take fewer --workers, a smaller --queue-depth or --chunk-size";
+    let fixed = needs.fixed();
+    let remedy = "allow more memory, or take fewer --workers, a smaller --queue-depth, \
+                  --chunk-size or --cache-size";
     let has = format!("{} ({whose})", figures::size(limit));
     let wants = format!("{} of buffers and the daemon itself", figures::size(fixed));
     if limit < fixed {
@@ -223,6 +232,7 @@ mod tests {
         connections_max: 10_000,
         queue_depth: 64,
         chunk_size: 1 << 20,
+        cache_size: CACHE_SIZE_DEFAULT,
         uses_ring: true,
     };
 
@@ -299,6 +309,12 @@ mod tests {
         }
         let small = Host { memory_bytes: 100 << 20, ..host() };
         assert_eq!(memory(NEEDS, &small, &no_group()).level, Level::Problem);
+        let large = Needs { cache_size: 8 << 30, ..NEEDS };
+        let found = memory(large, &host(), &no_group());
+        assert_eq!(found.level, Level::Problem, "{found:?}");
+        assert!(found.remedy.unwrap().contains("--cache-size"));
+        let none = Needs { cache_size: 0, ..NEEDS };
+        assert_eq!(none.fixed() + CACHE_SIZE_DEFAULT as u64, NEEDS.fixed());
         let unknown = Host { memory_bytes: 0, ..host() };
         assert_eq!(memory(NEEDS, &unknown, &no_group()).level, Level::Ok);
     }

@@ -49,6 +49,9 @@ pub struct ServeArguments {
     /// Free space that uploads leave on the volume
     #[arg(long, value_name = "SIZE", env = "RINGHOLD_MIN_FREE", default_value = "256MiB")]
     pub min_free: ByteSize,
+    /// Memory for small files that are asked for again and again; 0 for none
+    #[arg(long, value_name = "SIZE", env = "RINGHOLD_CACHE_SIZE", default_value = "4MiB")]
+    pub cache_size: ByteSize,
     /// Check every download against the stored hashes as it is read
     #[arg(long, env = "RINGHOLD_VERIFY_READS", value_parser = BoolishValueParser::new())]
     pub verify_reads: bool,

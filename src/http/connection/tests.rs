@@ -79,8 +79,12 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Bench {
+        Bench::with(|disk| disk, CacheSizes::of_process(None)).await
+    }
+
+    async fn with(make: impl FnOnce(MemoryDisk) -> MemoryDisk, sizes: CacheSizes) -> Bench {
         let options = SlabOptions { chunk_size: 16 << 10, chunk_count: 4, read_count: 4 };
-        let disk = Rc::new(MemoryDisk::new(Slab::new(options).unwrap(), 4));
+        let disk = Rc::new(make(MemoryDisk::new(Slab::new(options).unwrap(), 4)));
         Layout::new(Path::new(ROOT)).prepare(&*disk).await.unwrap();
         let options = StoreOptions {
             root: ROOT.into(),
@@ -89,7 +93,7 @@ impl Bench {
             verify_reads: false,
         };
         let volume = Arc::new(VolumeState::default());
-        let cache = Arc::new(Caches::new(CacheSizes::of_process(None)));
+        let cache = Arc::new(Caches::new(sizes));
         let store = Store::new(Rc::clone(&disk) as _, cache, volume, &options);
         let (drain, metrics) = (Drain::new(), Metrics::new(1));
         let face = Rc::new(FaceParts {
@@ -422,6 +426,31 @@ fn what_is_at_hand_is_answered_as_everything_else() {
         assert!(empty.is_at_hand(&path));
         let (at_hand, body) = empty.get(&path, "").await;
         assert_eq!((fields(&at_hand), body), (fields(&long_way), Vec::new()));
+    });
+}
+
+#[test]
+fn what_nobody_asked_for_yet_is_answered_the_same_where_the_kernel_has_it() {
+    simulate(async {
+        let mut bench = Bench::with(MemoryDisk::knowing_names, CacheSizes::none()).await;
+        let path = bench.upload(5000).await;
+        let (long_way, body) = bench.get(&path, "Something-New: 1\r\n").await;
+        assert_eq!(body, vec![7; 5000]);
+        assert!(bench.is_at_hand(&path), "although nothing is remembered");
+        let (at_hand, body) = bench.get(&path, "").await;
+        assert_eq!(body, vec![7; 5000]);
+        assert_eq!(fields(&at_hand), fields(&long_way));
+        let large = bench.upload(100_000).await;
+        assert!(!bench.is_at_hand(&large), "it is not for the counter");
+        let (_, body) = bench.get(&large, "").await;
+        assert_eq!(body, vec![7; 100_000]);
+        assert_eq!(bench.face.worker_metrics.downloads.get(), 4, "three, and one look");
+
+        let mut cold = Bench::with(|disk| disk.knowing_names().cold(), CacheSizes::none()).await;
+        let path = cold.upload(5000).await;
+        assert!(!cold.is_at_hand(&path), "it has to be read");
+        let (waited, body) = cold.get(&path, "").await;
+        assert_eq!((body, fields(&waited).len()), (vec![7; 5000], fields(&long_way).len()));
     });
 }
 
