@@ -149,8 +149,12 @@ impl Backlog {
         turn
     }
 
-    fn frame_given(&self) {
+    /// An extent earns nothing: it is as long as many frames by itself.
+    fn frame_given(&self, is_extent: bool) {
         self.frame_count.set(self.frame_count.get() + 1);
+        if is_extent {
+            return;
+        }
         self.streak.set(self.streak.get() + 1);
         if self.streak.get() >= FRAMES_BEFORE_LARGE && self.permit.borrow().is_none() {
             *self.permit.borrow_mut() = self.budget.take();
@@ -214,7 +218,7 @@ enum Shown {
 
 impl Outgoing {
     pub(super) fn new(data: Data, backlog: &Rc<Backlog>) -> Outgoing {
-        backlog.frame_given();
+        backlog.frame_given(matches!(data, Data::Extent(_)));
         let shown = match data {
             Data::Bytes(bytes) => Shown::Bytes(bytes),
             Data::Frame(frame) => Shown::Frame(frame),

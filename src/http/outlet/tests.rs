@@ -200,6 +200,22 @@ async fn an_extent_alone_stays_where_it_is_while_its_client_stalls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn extents_take_no_permit_from_those_who_send_frames() {
+    let mut bench = Bench::new();
+    bench.outlet.socket.room = 1 << 30;
+    for _ in 0..2 * FRAMES_BEFORE_LARGE {
+        bench.give_extent(0, 10);
+        bench.send().await.unwrap();
+    }
+    assert!(bench.outlet.backlog.permit.borrow().is_none());
+    for _ in 0..FRAMES_BEFORE_LARGE {
+        bench.give_bytes(b"frame");
+        bench.send().await.unwrap();
+    }
+    assert!(bench.outlet.backlog.permit.borrow().is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_sent_once_a_stand_in_was_taken_for_the_bytes() {
     let mut bench = Bench::new();
     bench.outlet.socket.room = 1 << 30;
