@@ -57,7 +57,7 @@ class Server:
 
     def start(self, directory):
         """On a fresh directory, on a free port; waits until it listens."""
-        root = os.path.join(directory, "root")
+        root = os.path.join(directory, "served")
         os.makedirs(os.path.join(root, "files"), exist_ok=True)
         port = free_port()
         config_path = os.path.join(directory, "config")
