@@ -19,8 +19,8 @@ const INSTALLED: &str = "/usr/local/bin/ringhold";
 /// Tenths on systemd's scale of 0 to 10, where its own verdict is OK up to 5.0: what is left is the
 /// network, which they are there for.
 const EXPOSURE_MAX: &str = "15";
-/// What systemd's lists lack before 255, and strace calls by its number before 6.4: without it large
-/// downloads come through the page cache.
+/// What systemd's lists lack before 255, and strace calls by its number before 6.4: without it
+/// `mincore` is asked.
 const DISPENSABLE: [&str; 2] = ["cachestat", "syscall_0x1c3"];
 /// Everything is read-only, the user has no privilege and no way to get one, as in the units.
 const SANDBOX: &str = "set -e; mount --make-rprivate /; mount -o remount,bind,ro /; \
