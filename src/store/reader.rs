@@ -24,7 +24,6 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesOrdered, Stream};
 
 use super::cache::Origin;
-
 use super::error::{StoreError, StoreErrorKind, StoreResult};
 use super::verified::VerifiedReader;
 use super::way::{Course, Way};
@@ -135,10 +134,11 @@ impl Reader {
         let Source::File(file) = &mut self.0 else {
             return self.poll_next(cx).map_ok(Piece::Frame);
         };
-        match file.next_extent() {
-            Some(extent) => Poll::Ready(Some(Ok(Piece::Extent(extent)))),
-            None => file.poll_frame(cx, file.file.has_descriptor()).map_ok(Piece::Frame),
+        let takes_extents = file.file.has_descriptor();
+        if takes_extents && let Some(extent) = file.next_extent() {
+            return Poll::Ready(Some(Ok(Piece::Extent(extent))));
         }
+        file.poll_frame(cx, takes_extents).map_ok(Piece::Frame)
     }
 
     /// Gives back what was read and not given out: the peer is slow.
@@ -163,7 +163,8 @@ impl FileReader {
     /// What comes next, if it is in the page cache and everything before it was given out.
     fn next_extent(&mut self) -> Option<Extent> {
         let is_due = !self.failed && self.cutting.is_none() && self.reads.is_empty();
-        if !is_due || self.rest.is_empty() || !self.is_resident() {
+        let unread = self.next_read..self.rest.end;
+        if !is_due || unread.is_empty() || self.course(&unread, true) != Course::Resident {
             return None;
         }
         let end = self.way.decided().min(self.rest.start + EXTENT_SIZE_MAX as u64);
@@ -172,10 +173,9 @@ impl FileReader {
         Some(extent)
     }
 
-    /// Whether what is to be read next is in the page cache.
-    fn is_resident(&mut self) -> bool {
-        let unread = self.next_read..self.rest.end;
-        self.way.course(&*self.disk, &self.file, &unread) == Course::Resident
+    /// How what is to be read next is read.
+    fn course(&mut self, unread: &Range<u64>, takes_extents: bool) -> Course {
+        self.way.course(&*self.disk, &self.file, unread, takes_extents)
     }
 
     /// The next frame. Whoever takes extents gets no frames of what is in the page cache, only of
@@ -227,8 +227,8 @@ impl FileReader {
         if unread.is_empty() || self.reads.len() >= DIRECT_READS_AHEAD_MAX {
             return false;
         }
-        let course = self.way.course(&*self.disk, &self.file, &unread);
-        if course == Course::Resident && takes_extents {
+        let course = self.course(&unread, takes_extents);
+        if course == Course::Resident {
             return false;
         }
         let is_slow = self.small_reads_left > 0;

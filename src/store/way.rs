@@ -5,8 +5,8 @@
 //!
 //! One [`Way`] per download of a file. Protocol:
 //! 1. A download decides anew with each window of the file, at the first read of it.
-//! 2. What is wanted of a window that is all in the page cache is resident, whatever comes of it
-//!    later: whose client was slow asks again ([`Way::forget_resident`]). Pages that the disk is just
+//! 2. For who can send an extent, what is wanted of a window that is all in the page cache is
+//!    resident, whatever comes of it later: whose client was slow asks again ([`Way::forget_resident`]). Pages that the disk is just
 //!    filling are not there yet, and who sent them would wait: that is looked at page by page, which
 //!    takes a fifth as long as sending them, and noted for a while (`notes.rs`).
 //! 3. A window that is mostly in the page cache, or of which little is wanted, is read through it.
@@ -24,7 +24,7 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 
 use super::cache::Caches;
-use crate::base::limits::{COLD_READ_SIZE_MIN, COLD_WINDOW_SIZE, FILLED_NOTED_SIZE_MIN};
+use crate::base::limits::{COLD_READ_SIZE_MIN, COLD_WINDOW_SIZE, FILLED_MAPPED_SIZE_MIN};
 use crate::disk::{Disk, DiskResult, File, Op};
 
 /// How one download reads one file.
@@ -41,7 +41,7 @@ pub(super) struct Way {
 /// How a window is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Course {
-    /// All of it is in the page cache.
+    /// Not at all: all of it is in the page cache, to be sent from there.
     Resident,
     /// Through the page cache.
     Cached,
@@ -65,10 +65,16 @@ impl Way {
         Way { caches, key, decided: 0, course: Course::Cached, handle }
     }
 
-    /// How what comes first in `unread` is read.
-    pub(super) fn course(&mut self, disk: &dyn Disk, file: &File, unread: &Range<u64>) -> Course {
+    /// How what comes first in `unread` is read, by who takes extents or does not.
+    pub(super) fn course(
+        &mut self,
+        disk: &dyn Disk,
+        file: &File,
+        unread: &Range<u64>,
+        takes_extents: bool,
+    ) -> Course {
         if unread.start >= self.decided {
-            self.decide(disk, file, unread);
+            self.decide(disk, file, unread, takes_extents);
         }
         self.course
     }
@@ -116,18 +122,19 @@ impl Way {
         matches!(self.handle, Handle::Opening(_))
     }
 
-    fn decide(&mut self, disk: &dyn Disk, file: &File, unread: &Range<u64>) {
+    fn decide(&mut self, disk: &dyn Disk, file: &File, unread: &Range<u64>, takes_extents: bool) {
         let window = unread.start / COLD_WINDOW_SIZE;
         let wanted = unread.start..unread.end.min((window + 1) * COLD_WINDOW_SIZE);
         self.decided = wanted.end;
         let size = wanted.end - wanted.start;
-        let resident_size = disk.resident_size(file, wanted.clone());
-        let is_cold = size >= COLD_READ_SIZE_MIN
-            && resident_size.is_some_and(|resident_size| resident_size < size / 2);
-        let may_be_direct = is_cold && !matches!(self.handle, Handle::Refused);
-        self.course = if resident_size == Some(size) && self.is_filled(disk, file, wanted) {
+        let may_be_direct = size >= COLD_READ_SIZE_MIN && !matches!(self.handle, Handle::Refused);
+        let is_asked = takes_extents || may_be_direct;
+        let resident_size = is_asked.then(|| disk.resident_size(file, wanted.clone())).flatten();
+        let is_whole = resident_size == Some(size);
+        let is_cold = resident_size.is_some_and(|resident_size| resident_size < size / 2);
+        self.course = if takes_extents && is_whole && self.is_filled(disk, file, wanted) {
             Course::Resident
-        } else if may_be_direct && self.caches.cold.note(&(self.key, window)) {
+        } else if may_be_direct && is_cold && self.caches.cold.note(&(self.key, window)) {
             Course::Direct
         } else {
             Course::Cached
@@ -140,7 +147,7 @@ impl Way {
         if filled.is_noted(&place) {
             return true;
         }
-        let is_noted = wanted.end - wanted.start >= FILLED_NOTED_SIZE_MIN;
+        let is_noted = wanted.end - wanted.start >= FILLED_MAPPED_SIZE_MIN;
         let is_filled = disk.is_filled(file, wanted);
         if is_filled && is_noted {
             filled.note(&place);
